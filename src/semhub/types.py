@@ -1,0 +1,172 @@
+"""The words of the house as types: content, cases and case sets. No model and no statistics here.
+
+Axis names used in shapes everywhere: `layer` (0 = embedding .. L), `row` (one position of one content),
+`case`, `d_model`, `vocab`, `target` (one token to score), `word` (a group of tokens that spell one word).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A stretch of text."""
+
+    text: str
+
+
+Part = Text  # images and sounds join this union with their spokes
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a model is shown: a sequence of parts. Equal contents share one forward pass."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, text: str) -> Content:
+        return cls((Text(text),))
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """P1: two contents of equal meaning. `negatives` are near misses that stand in for `b`.
+
+    `group` names the meaning that several pairs share (the value of an expression); pairs of one group but of
+    different content are `same_result`, all others `different_result`. Empty: no such groups.
+    """
+
+    case_id: str
+    cluster_id: str
+    a: Content
+    b: Content
+    negatives: tuple[Content, ...] = ()
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LensCase:
+    """P2: words to score at the last token that ends at or before the character `at` of the content.
+
+    words: condition (`dominant`, `surface`, `third_language`, `echo`) -> the words of that group. A group is
+    scored as its best word. Words are given without surrounding spaces.
+    whole_next: the surface word must be exactly the next token of the content (start `at`, same end).
+    """
+
+    case_id: str
+    cluster_id: str
+    content: Content
+    at: int
+    words: Mapping[str, tuple[str, ...]]
+    whole_next: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many cases a set holds of how many that were given, and why the others were dropped."""
+
+    given: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PairSet:
+    """The pairs of one P1 comparison. `deciding` marks the set that carries the verdict."""
+
+    experiment: str
+    variant: str
+    pairs: Sequence[Pair]
+    kept: Kept
+    source: str
+    deciding: bool = False
+    special_tokens: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LensSet:
+    """The cases of one P2 comparison."""
+
+    experiment: str
+    variant: str
+    cases: Sequence[LensCase]
+    kept: Kept
+    source: str
+    dominant_language: str
+    surface_language: str
+    deciding: bool = False
+    special_tokens: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TextSet:
+    """Texts of one language, read at every position (language mass)."""
+
+    experiment: str
+    variant: str
+    texts: Sequence[tuple[str, Content]]  # (case_id, content)
+    kept: Kept
+    source: str
+    special_tokens: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrajectorySet:
+    """Contents whose last position is drawn layer by layer in the plane of the anchor words' unembeddings."""
+
+    experiment: str
+    variant: str
+    texts: Sequence[tuple[str, Content]]
+    anchors: Sequence[str]
+    kept: Kept
+    source: str
+    special_tokens: bool = True
+
+
+CaseSet = PairSet | LensSet | TextSet | TrajectorySet
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a data set came from. `sha256` is of the file (of the sorted files' hashes for a folder)."""
+
+    name: str
+    source: str
+    version: str
+    licence: str
+    path: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a run asks of a spoke. data: `--data` name -> file or folder (absent: generated data)."""
+
+    data: Mapping[str, str] = field(default_factory=dict)
+    n: int | None = None
+    seed: int = 0
+    languages: tuple[str, ...] = ()
+    dominant: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One experiment of a spoke, and the words a reader needs to understand its result.
+
+    build: the request -> the case sets and the provenance of what they were made from.
+    question: one sentence, what is compared. if_false: what would be seen if the hypothesis were false.
+    """
+
+    id: str
+    spoke: str
+    prediction: str  # P1, P2, P3 or "" for a picture
+    title: str
+    question: str
+    if_false: str
+    build: Callable[[Request], tuple[list[CaseSet], list[Provenance]]]
