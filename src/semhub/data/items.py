@@ -1,0 +1,91 @@
+"""What loaders return: aligned texts, paragraphs, and the card that says what a data set is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from semhub.types import Kept, Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A loader's data set in words. `get` says how to obtain it and what `--data NAME=` then takes."""
+
+    name: str
+    what: str
+    source: str
+    version: str
+    licence: str
+    get: str
+
+    def provenance(self, path: str = "", sha256: str = "", version: str = "") -> Provenance:
+        """The card with the place and checksum of what was read; `version` overrides the card's own."""
+        return Provenance(self.name, self.source, version or self.version, self.licence, path, sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Texts of equal meaning: `texts[language][i]`, all languages of one length.
+
+    clusters: the source sentence of each item. negatives: language -> per item, near misses of that side.
+    kept.dropped counts what the loader left out, such as items with an empty side.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    texts: Mapping[str, tuple[str, ...]]
+    kept: Kept
+    provenance: Provenance
+    negatives: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        sides = [*self.texts.values(), *self.negatives.values()]
+        if any(len(side) != len(self.ids) for side in sides):
+            raise ValueError(f"{self.name}: every side needs {len(self.ids)} entries")
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """One paragraph of running text."""
+
+    id: str
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraphs:
+    """Paragraphs in the order of their files. `provenance` has one entry."""
+
+    items: tuple[Paragraph, ...]
+    kept: Kept
+    provenance: Provenance
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages in order of first appearance."""
+        return tuple(dict.fromkeys(item.language for item in self.items))
+
+
+def subsample(size: int, n: int | None, seed: int) -> list[int]:
+    """Indices of at most `n` of `size` items in their order, drawn without replacement from `seed`."""
+    if n is None or n >= size:
+        return list(range(size))
+    return sorted(random.Random(f"subsample:{seed}").sample(range(size), n))
+
+
+def merge(*counts: Mapping[str, int]) -> dict[str, int]:
+    """Sums counts by reason and leaves out reasons that never occurred."""
+    total: dict[str, int] = {}
+    for count in counts:
+        for reason, number in count.items():
+            if number:
+                total[reason] = total.get(reason, 0) + number
+    return total
+
+
+def join_kept(sets: Sequence[Kept]) -> Kept:
+    """Several counts as one."""
+    return Kept(sum(kept.given for kept in sets), merge(*(kept.dropped for kept in sets)))
