@@ -57,8 +57,11 @@ class Place:
 
 
 def _nouns(table: str) -> dict[str, Noun]:
-    rows = [line.split() for line in table.strip().splitlines()]
-    return {row[0]: Noun(*row[:6], feminine=row[6] == "f") for row in rows}
+    nouns = {}
+    for line in table.strip().splitlines():
+        en, en_plural, zh, measure, es, es_plural, gender = line.split()
+        nouns[en] = Noun(en, en_plural, zh, measure, es, es_plural, gender == "f")
+    return nouns
 
 
 ANIMALS = _nouns("""

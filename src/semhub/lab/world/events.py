@@ -1,8 +1,6 @@
-"""The micro-world: one space of meanings, rendered into each data type. Pure Python, no model code.
+"""Which events there are: sampling, the held-out split, near misses.
 
-A meaning is an event: who did what to what (or to whom), where, and whether it happened at all. Held-out
-meanings are chosen by a hash of the meaning itself, so the split is the same everywhere and for ever. A
-renderer is a function from a meaning to its form in one data type; those of text are in `render.py`.
+Held-out meanings are chosen by a hash of the meaning itself, so the split is the same everywhere and for ever.
 """
 
 from __future__ import annotations
@@ -13,33 +11,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from semhub.lab.lexicon import (
+from semhub.lab.world.lexicon import (
     ANIMALS,
     COLOURS,
-    LANGUAGES,
     NAMES,
     NUMBERS,
     OBJECTS,
     PLACES,
     QUALITIES,
     VERBS,
-    lexicon,
 )
-from semhub.lab.meaning import Meaning, Phrase, Sentence, Word
-from semhub.lab.render import RENDERERS
-
-__all__ = [
-    "LANGUAGES",
-    "Meaning",
-    "Phrase",
-    "Sentence",
-    "Word",
-    "is_heldout",
-    "lexicon",
-    "meanings",
-    "negatives",
-    "render",
-]
+from semhub.lab.world.meaning import Meaning, Phrase, Sentence
+from semhub.lab.world.render import RENDERERS
 
 HELDOUT_SHARE = 0.1
 

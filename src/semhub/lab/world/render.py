@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from semhub.lab.lexicon import NAMES, NEGATION, NOUNS, NUMBERS, PLACES, PROPERTIES, VERBS
-from semhub.lab.meaning import Meaning, Phrase, Sentence, Word
+from semhub.lab.world.lexicon import NAMES, NEGATION, NOUNS, NUMBERS, PLACES, PROPERTIES, VERBS
+from semhub.lab.world.meaning import Meaning, Phrase, Sentence, Word
 
 Piece = tuple[str, str]  # (surface text, concept; empty for a function word)
 
