@@ -1,0 +1,197 @@
+"""P2: what the lens says at a position, in the dominant type's word and in the input's own. arXiv 2411.04986, eq. 2.
+
+M[i, j] is the lens log-probability of word j at position i. The concept score is its double-centred diagonal,
+c_i = M_ii - M_i. - M_.i + M_.. : what the model says of this word here, beyond what it says of any word here and
+of this word anywhere. M is never stored; its margins, its diagonal and its permuted diagonals are summed up batch
+by batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from semhub import lens
+from semhub.capture import capture
+from semhub.measures.words import REQUIRED, Ready
+from semhub.models.base import Adapter
+from semhub.results import draw_rows, long_rows
+
+SCORES_AT_ONCE = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the concept score is averaged: subsets name -> cases [case] bool, and word permutations [draw, word].
+
+    The permutations act on the distinct dominant words, in the order of `distinct_words(ready, "dominant")`.
+    """
+
+    subsets: dict[str, np.ndarray]
+    permutations: np.ndarray
+
+
+def distinct_words(ready: Ready, condition: str) -> np.ndarray:
+    """The distinct words (indices) that are some case's first word under a condition."""
+    return np.unique([group[0] for group in ready.groups[condition]])
+
+
+@torch.inference_mode()
+def measure(
+    adapter: Adapter,
+    ready: Ready,
+    plan: Plan,
+    *,
+    experiment: str,
+    variant: str,
+    mode: lens.LensMode,
+    batch_tokens: int,
+    progress: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """Rows of logprob (per condition), logprob_diff, concept and concept_diff, and null draws of concept."""
+    n_layers, n = adapter.n_layers + 1, len(ready.cases)
+    logprob = {name: np.full((n_layers, n), np.nan) for name in ready.groups}
+    concepts = {name: _Concept(ready, name, plan, n_layers, adapter.device) for name in REQUIRED}
+    order = np.lexsort((ready.position, ready.content))
+    contents, starts = np.unique(ready.content[order], return_index=True)
+    cases_of = dict(zip(contents.tolist(), np.split(order, starts[1:]), strict=True))
+    wanted = [np.unique(ready.position[cases_of[c]]).tolist() for c in contents.tolist()]
+    encoded = [ready.encoded[c] for c in contents.tolist()]
+    forms = ready.forms.to(adapter.device)
+    groups = {name: _padded(ready.groups[name]).to(adapter.device) for name in ready.groups}
+    for states in capture(adapter, encoded, wanted, batch_tokens=batch_tokens, progress=progress):
+        row_of = {
+            (int(c), int(p)): row
+            for row, (c, p) in enumerate(zip(states.content.tolist(), states.position.tolist(), strict=True))
+        }
+        here = np.concatenate([cases_of[int(contents[c])] for c in dict.fromkeys(states.content.tolist())])
+        local = {int(c): i for i, c in enumerate(contents.tolist())}
+        rows = torch.tensor([row_of[local[int(ready.content[i])], int(ready.position[i])] for i in here])
+        for layers, scores in _word_scores(adapter, ready, forms, states.values, mode, len(plan.permutations)):
+            scores = scores[:, rows.to(scores.device)]
+            for name, columns in groups.items():
+                logprob[name][layers][:, here] = _best(scores, columns[here]).cpu().numpy()
+            for concept in concepts.values():
+                concept.add(layers, here, scores)
+    return _rows(ready, logprob, concepts, plan, experiment, variant)
+
+
+def _word_scores(
+    adapter: Adapter, ready: Ready, forms: Tensor, states: Tensor, mode: lens.LensMode, n_draws: int
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yields (layer slice, scores [layer, row, word]) in slices small enough to hold, the draws included."""
+    n_rows = states.shape[1]
+    width = max(len(ready.targets), len(forms), n_draws)
+    step = max(1, SCORES_AT_ONCE // max(1, n_rows * width))
+    for start in range(0, states.shape[0], step):
+        layers = list(range(start, min(start + step, states.shape[0])))
+        ready_states = lens.lens_input(adapter, states[start : layers[-1] + 1], layers, mode).flatten(0, 1)
+        logprob = lens.read(adapter.unembedding, ready_states, targets=ready.targets).logprob
+        scores = torch.full((len(logprob), len(forms)), -torch.inf, device=logprob.device)
+        for column in forms.T:
+            scored = logprob[:, column.clamp_min(0)].masked_fill_(column < 0, -torch.inf)
+            scores = torch.logaddexp(scores, scored)
+        yield slice(layers[0], layers[-1] + 1), scores.view(len(layers), n_rows, -1)
+
+
+def _padded(groups: list[tuple[int, ...]]) -> Tensor:
+    width = max((len(group) for group in groups), default=0) or 1
+    return torch.tensor([list(group) + [-1] * (width - len(group)) for group in groups]).reshape(-1, width).long()
+
+
+def _best(scores: Tensor, columns: Tensor) -> Tensor:
+    """Each case's best word: scores [layer, case, word], columns [case, word of the group] -> [layer, case]."""
+    index = columns.clamp_min(0).expand(scores.shape[0], -1, -1)
+    picked = scores.gather(2, index).masked_fill(columns < 0, -torch.inf).amax(dim=2)
+    return picked.masked_fill((columns < 0).all(dim=1), torch.nan)
+
+
+class _Concept:
+    """Margins, diagonal and permuted diagonals of M over the words of one condition, summed over batches."""
+
+    def __init__(self, ready: Ready, condition: str, plan: Plan, n_layers: int, device: torch.device) -> None:
+        self.words = distinct_words(ready, condition)
+        self.word_of = np.searchsorted(self.words, [group[0] for group in ready.groups[condition]])
+        self.columns = torch.from_numpy(self.words).to(device)
+        self.subsets = plan.subsets
+        n, n_words = len(ready.cases), len(self.words)
+        self.frequency = {
+            name: np.bincount(self.word_of[keep], minlength=n_words) / max(1, keep.sum())
+            for name, keep in plan.subsets.items()
+        }
+        self.diagonal = np.zeros((n_layers, n))
+        self.row_mean = {name: np.zeros((n_layers, n)) for name in plan.subsets}
+        self.column_sum = {name: np.zeros((n_layers, n_words)) for name in plan.subsets}
+        self.permutations = plan.permutations if condition == "dominant" else np.empty((0, n_words), dtype=np.int64)
+        self.permuted_sum = {name: np.zeros((len(self.permutations), n_layers)) for name in plan.subsets}
+
+    def add(self, layers: slice, cases: np.ndarray, scores: Tensor) -> None:
+        m = scores[:, :, self.columns].double()
+        own = torch.from_numpy(self.word_of[cases]).to(m.device)
+        self.diagonal[layers, cases] = m.gather(2, own.expand(len(m), -1)[:, :, None])[:, :, 0].cpu().numpy()
+        permuted = None
+        if len(self.permutations):
+            index = torch.from_numpy(np.ascontiguousarray(self.permutations[:, self.word_of[cases]].T)).to(m.device)
+            permuted = torch.stack([layer.gather(1, index) for layer in m])  # [layer, case, draw]
+        for name, keep in self.subsets.items():
+            frequency = torch.from_numpy(self.frequency[name]).to(m.device)
+            self.row_mean[name][layers, cases] = (m @ frequency).cpu().numpy()
+            mask = torch.from_numpy(keep[cases].astype(np.float64)).to(m.device)
+            self.column_sum[name][layers] += torch.einsum("lcw,c->lw", m, mask).cpu().numpy()
+            if permuted is not None:
+                self.permuted_sum[name][:, layers] += torch.einsum("lcr,c->rl", permuted, mask).cpu().numpy()
+
+    def scores(self, name: str) -> np.ndarray:
+        """c_i [layer, case of the subset], centred over that subset."""
+        keep = self.subsets[name]
+        column_mean = self.column_sum[name] / keep.sum()
+        grand = column_mean @ self.frequency[name]
+        centred = self.diagonal - self.row_mean[name] - column_mean[:, self.word_of] + grand[:, None]
+        return np.asarray(centred[:, keep])
+
+    def null(self, name: str) -> np.ndarray:
+        """Mean concept score with word identities permuted [draw, layer]."""
+        keep = self.subsets[name]
+        column_mean = self.column_sum[name] / keep.sum()
+        grand = np.stack([column_mean[:, permutation] @ self.frequency[name] for permutation in self.permutations])
+        return np.asarray(self.permuted_sum[name] / keep.sum() - grand)
+
+
+def _rows(
+    ready: Ready,
+    logprob: dict[str, np.ndarray],
+    concepts: dict[str, _Concept],
+    plan: Plan,
+    experiment: str,
+    variant: str,
+) -> pd.DataFrame:
+    ids = np.array([case.case_id for case in ready.cases], dtype=object)
+    clusters = np.array([case.cluster_id for case in ready.cases], dtype=object)
+    frames = []
+
+    def put(values: np.ndarray, keep: np.ndarray, variant: str, measure: str, condition: str) -> None:
+        names = dict(experiment=experiment, variant=variant, measure=measure, condition=condition)
+        frame = long_rows(values, ids[keep].tolist(), clusters[keep].tolist(), **names)
+        frame["position"] = np.tile(ready.position[keep], len(values))
+        frames.append(frame)
+
+    difference = logprob["dominant"] - logprob["surface"]
+    for condition, values in logprob.items():
+        keep = np.isfinite(values).all(axis=0)
+        put(values[:, keep], keep, variant, "logprob", condition)
+    for name, keep in plan.subsets.items():
+        where = f"{variant}/{name}" if name else variant
+        put(difference[:, keep], keep, where, "logprob_diff", "matched")
+        scores = {condition: concept.scores(name) for condition, concept in concepts.items()}
+        for condition, values in scores.items():
+            put(values, keep, where, "concept", condition)
+        put(scores["dominant"] - scores["surface"], keep, where, "concept_diff", "matched")
+        if len(plan.permutations):
+            null = dict(experiment=experiment, variant=where, measure="concept", condition="null")
+            frames.append(draw_rows(concepts["dominant"].null(name), **null))
+    return pd.concat(frames, ignore_index=True)
