@@ -18,7 +18,9 @@ def find(path: str | Path, option: str) -> Path:
     """The path, if it exists; `option` is the `--data` name for the message."""
     found = Path(path).expanduser()
     if not str(path) or not found.exists():
-        raise DataError(f"{path or '(empty path)'} does not exist. Give --data {option}=PATH an existing file or folder.")
+        raise DataError(
+            f"{path or '(empty path)'} does not exist. Give --data {option}=PATH an existing file or folder."
+        )
     return found
 
 
@@ -62,7 +64,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: not JSON ({error.msg}). Correct or remove it.") from error
+        raise DataError(
+            f"{path}, line {error.lineno}: not JSON ({error.msg}). Correct or remove it."
+        ) from error
 
 
 def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -74,9 +78,13 @@ def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise DataError(f"{path}, line {number}: not JSON ({error.msg}). One JSON object per line.") from error
+            raise DataError(
+                f"{path}, line {number}: not JSON ({error.msg}). One JSON object per line."
+            ) from error
         if not isinstance(row, dict):
-            raise DataError(f"{path}, line {number}: a JSON {type(row).__name__}, not an object. Use {{...}} lines.")
+            raise DataError(
+                f"{path}, line {number}: a JSON {type(row).__name__}, not an object. Use {{...}} lines."
+            )
         rows.append((number, row))
     return rows
 

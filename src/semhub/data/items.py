@@ -29,8 +29,9 @@ class Card:
 class Parallel:
     """Texts of equal meaning: `texts[language][i]`, all languages of one length.
 
-    clusters: the source sentence of each item. negatives: language -> per item, near misses of that side.
-    kept.dropped counts what the loader left out, such as items with an empty side.
+    clusters: the source sentence of each item (empty: every item is its own). negatives: language -> per
+    item, near misses of that side. kept.dropped counts what the loader left out, such as items with an
+    empty side.
     """
 
     name: str
@@ -39,9 +40,11 @@ class Parallel:
     kept: Kept
     provenance: Provenance
     negatives: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    clusters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        sides = [*self.texts.values(), *self.negatives.values()]
+        sides: list[Sequence[object]] = [*self.texts.values(), *self.negatives.values()]
+        sides += [self.clusters] if self.clusters else []
         if any(len(side) != len(self.ids) for side in sides):
             raise ValueError(f"{self.name}: every side needs {len(self.ids)} entries")
 

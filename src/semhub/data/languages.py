@@ -5,20 +5,23 @@ The list holds the languages of the mC4 corpus (Xue et al. 2021, arXiv 2010.1193
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
 from semhub.errors import DataError, UsageError
 
-_TABLE = """af:afr am:amh ar:ara,arb az:aze,azj be:bel bg:bul bn:ben ca:cat ceb:ceb co:cos cs:ces cy:cym da:dan
-de:deu el:ell en:eng eo:epo es:spa et:est,ekk eu:eus fa:fas,pes fi:fin fil:fil,tl,tgl fr:fra fy:fry ga:gle gd:gla
-gl:glg gu:guj ha:hau haw:haw he:heb,iw hi:hin hmn:hmn ht:hat hu:hun hy:hye id:ind ig:ibo is:isl it:ita ja:jpn
-jv:jav,jw ka:kat kk:kaz km:khm kn:kan ko:kor ku:kur,kmr ky:kir la:lat lb:ltz lo:lao lt:lit lv:lav,lvs mg:mlg,plt
-mi:mri mk:mkd ml:mal mn:mon,khk mr:mar ms:msa,zsm mt:mlt my:mya ne:nep,npi nl:nld no:nor,nb,nob ny:nya pa:pan pl:pol
-ps:pus,pbt pt:por ro:ron ru:rus sd:snd si:sin sk:slk sl:slv sm:smo sn:sna so:som sq:sqi,als sr:srp st:sot su:sun
-sv:swe sw:swa,swh ta:tam te:tel tg:tgk th:tha tr:tur uk:ukr ur:urd uz:uzb,uzn vi:vie xh:xho yi:yid,ydd yo:yor
-zh:zho,cmn zu:zul"""
+_TABLE = """
+af:afr am:amh ar:ara,arb az:aze,azj be:bel bg:bul bn:ben ca:cat ceb:ceb co:cos cs:ces cy:cym da:dan
+de:deu el:ell en:eng eo:epo es:spa et:est,ekk eu:eus fa:fas,pes fi:fin fil:fil,tl,tgl fr:fra fy:fry
+ga:gle gd:gla gl:glg gu:guj ha:hau haw:haw he:heb,iw hi:hin hmn:hmn ht:hat hu:hun hy:hye id:ind ig:ibo
+is:isl it:ita ja:jpn jv:jav,jw ka:kat kk:kaz km:khm kn:kan ko:kor ku:kur,kmr ky:kir la:lat lb:ltz lo:lao
+lt:lit lv:lav,lvs mg:mlg,plt mi:mri mk:mkd ml:mal mn:mon,khk mr:mar ms:msa,zsm mt:mlt my:mya ne:nep,npi
+nl:nld no:nor,nb,nob ny:nya pa:pan pl:pol ps:pus,pbt pt:por ro:ron ru:rus sd:snd si:sin sk:slk sl:slv
+sm:smo sn:sna so:som sq:sqi,als sr:srp st:sot su:sun sv:swe sw:swa,swh ta:tam te:tel tg:tgk th:tha tr:tur
+uk:ukr ur:urd uz:uzb,uzn vi:vie xh:xho yi:yid,ydd yo:yor zh:zho,cmn zu:zul
+"""
 
 _CODES: dict[str, str] = {}
 for _entry in _TABLE.split():
@@ -29,11 +32,15 @@ for _entry in _TABLE.split():
 
 _CHINESE = {"hans": "zh", "simpl": "zh", "cn": "zh", "hant": "zh-Hant", "trad": "zh-Hant", "tw": "zh-Hant"}
 
+_SCRIPT = re.compile(r"[A-Z][a-z]{3}|[A-Z]{2}|simpl|trad")
+
 SPACELESS = ("zh", "zh-Hant", "ja", "th", "lo", "km", "my")
 
-NAMES = {"en": "English", "zh": "Chinese", "zh-Hant": "Traditional Chinese", "es": "Spanish", "de": "German",
-         "fr": "French", "ro": "Romanian", "it": "Italian", "pt": "Portuguese", "nl": "Dutch", "ru": "Russian",
-         "ja": "Japanese", "ko": "Korean", "ar": "Arabic"}  # fmt: skip
+NAMES = {
+    "en": "English", "zh": "Chinese", "zh-Hant": "Traditional Chinese", "es": "Spanish", "de": "German",
+    "fr": "French", "ro": "Romanian", "it": "Italian", "pt": "Portuguese", "nl": "Dutch", "ru": "Russian",
+    "ja": "Japanese", "ko": "Korean", "ar": "Arabic",
+}  # fmt: skip
 
 _ONE_LANGUAGE_SCRIPTS = {
     "HANGUL": "ko", "THAI": "th", "GREEK": "el", "ARMENIAN": "hy", "GEORGIAN": "ka", "KHMER": "km", "LAO": "lo",
@@ -53,7 +60,7 @@ def normalise(code: str) -> str | None:
     """`eng_Latn`, `eng`, `en` -> `en`; `zho_Hant` -> `zh-Hant`; None when it is no known language code."""
     base, _, script = code.replace("-", "_").partition("_")
     main = _CODES.get(base.lower())
-    if main is None or (script and not script.isalpha()):
+    if main is None or (script and not _SCRIPT.fullmatch(script)):
         return None
     return _CHINESE.get(script.lower(), main) if main == "zh" else main
 
@@ -80,7 +87,8 @@ def pair_from_name(path: Path) -> tuple[str, str] | None:
 
 
 def script_of(text: str) -> str:
-    """The most frequent script among the letters: the first word of their Unicode names, `""` without letters.
+    """The most frequent script among the letters: the first word of their Unicode names, `""` without
+    letters.
 
     Kana makes Chinese characters Japanese: any share above 5% of them counts as `HIRAGANA`.
     """
@@ -120,8 +128,12 @@ def choose(found: tuple[str, ...], asked: tuple[str, ...], dominant: str, what: 
         wanted = tuple(code for code in asked if code != dominant)
         missing = [code for code in wanted if code not in others]
         if missing:
-            raise UsageError(f"{what} has no {', '.join(missing)}; it has {', '.join(others[:20])}. Change --languages.")
+            raise UsageError(
+                f"{what} has no {', '.join(missing)}; it has {', '.join(others[:20])}. Change --languages."
+            )
         return wanted
     if len(others) > MANY:
-        raise UsageError(f"{what} has {len(others)} languages. Choose with --languages, such as --languages zh,es.")
+        raise UsageError(
+            f"{what} has {len(others)} languages. Choose with --languages, such as --languages zh,es."
+        )
     return others
