@@ -55,6 +55,7 @@ RESULT_SCHEMA = pa.schema(
 
 DEFAULTS = {"position": -1, "strength": np.nan, "seed": -1, "cluster_id": "*", "case_id": "*"}
 SET_LEVEL = "*"
+UNCOUNTED, OTHER = "uncounted", "other"  # conditions of language_mass beside the languages
 
 
 def rows_frame(**columns: object) -> pd.DataFrame:
@@ -96,7 +97,7 @@ def draw_rows(values: np.ndarray, **fixed: object) -> pd.DataFrame:
 def write_table(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
     """Writes to a temporary name that never ends in .parquet, syncs and renames."""
     table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         pq.write_table(table, temporary, compression="zstd", store_schema=False)
         with temporary.open("rb") as handle:

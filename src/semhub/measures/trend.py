@@ -17,10 +17,9 @@ import torch
 from semhub import lens
 from semhub.capture import capture
 from semhub.models.base import Adapter
-from semhub.results import long_rows
+from semhub.results import OTHER, UNCOUNTED, long_rows
 from semhub.types import Content, TextSet
 
-UNCOUNTED, OTHER = "uncounted", "other"
 LANGUAGES_SHOWN = 12
 
 

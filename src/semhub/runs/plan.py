@@ -1,0 +1,86 @@
+"""What a run does, as a list of units: each makes one shard, whatever else runs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from semhub.errors import UsageError
+from semhub.types import CaseSet, Content, Experiment, LensSet, PairSet, Provenance, Request, TextSet
+
+TREND = "language.trend"
+DOMINANT_TEXTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One shard's work: a case set, or one twin over all deciding pair sets."""
+
+    id: str
+    sets: tuple[CaseSet, ...]
+    twin: tuple[str, int] | None = None
+
+    @property
+    def cost(self) -> int:
+        """Contents to run through the model."""
+        return sum(len(contents(one)) for one in self.sets)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An experiment with its case sets and the data that they were made from."""
+
+    experiment: Experiment
+    sets: tuple[CaseSet, ...]
+    provenance: tuple[Provenance, ...]
+
+
+def build(experiments: Sequence[Experiment], request: Request) -> list[Built]:
+    """The case sets of each experiment."""
+    out = []
+    for experiment in experiments:
+        sets, provenance = experiment.build(request)
+        out.append(Built(experiment, tuple(sets), tuple(provenance)))
+    return out
+
+
+def contents(case_set: CaseSet) -> list[Content]:
+    """The distinct contents of a case set."""
+    if isinstance(case_set, PairSet):
+        found = [one for pair in case_set.pairs for one in (pair.a, pair.b, *pair.negatives)]
+    elif isinstance(case_set, LensSet):
+        found = [case.content for case in case_set.cases]
+    else:
+        found = [content for _, content in case_set.texts]
+    return list(dict.fromkeys(found))
+
+
+def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
+    """One unit per case set, then one per twin and kind (only if pair sets carry a verdict)."""
+    out = [Unit(_id(one), (one,)) for item in built for one in item.sets]
+    deciding = tuple(
+        one for item in built for one in item.sets if isinstance(one, PairSet) and one.deciding and len(one.pairs) > 1
+    )
+    if deciding:
+        for kind in ("twin", "twin_embeddings"):
+            out += [Unit(f"{kind}-{k:03d}", deciding, (kind, k)) for k in range(n_twins)]
+    return out
+
+
+def share(all_units: Sequence[Unit], shard: tuple[int, int]) -> list[Unit]:
+    """The units of shard I of N, counted from 1. Raises UsageError."""
+    index, count = shard
+    if not 1 <= index <= count:
+        raise UsageError(f"--shard {index}/{count}: shards count from 1 to N.")
+    return list(all_units[index - 1 :: count])
+
+
+def trend_sets(built: Sequence[Built]) -> list[TextSet]:
+    """The texts that the dominant language is estimated from, if the trend experiment is among those built."""
+    return [
+        one for item in built if item.experiment.id == TREND for one in item.sets if isinstance(one, TextSet)
+    ]
+
+
+def _id(case_set: CaseSet) -> str:
+    return f"{case_set.experiment}--{case_set.variant.replace('/', '-')}"

@@ -1,0 +1,208 @@
+"""One unit of a plan: from case sets to rows. The same unit gives the same rows wherever it runs."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from semhub.capture import capture_all
+from semhub.measures import neighbourhood, readout, similarity, trajectory, trend, words
+from semhub.models.base import Adapter
+from semhub.results import draw_rows
+from semhub.runs.config import RunConfig
+from semhub.runs.plan import Unit, contents
+from semhub.stats.bootstrap import cluster_codes, draw_weights
+from semhub.stats.permutation import permutations
+from semhub.stats.split import CONFIRM, SELECT, confirming
+from semhub.types import CaseSet, Content, LensSet, PairSet, TextSet
+
+SHOWN_DRAWS = 20
+MIN_PAIRS = 4
+Progress = Callable[[int], None]
+
+
+def run_unit(
+    adapter: Adapter, unit: Unit, config: RunConfig, tokens: trend.TokenLanguages, progress: Progress
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows of a unit and its notes (cases kept and dropped, for the manifest).
+
+    progress: called with the number of contents done so far.
+    """
+    if unit.twin is not None:
+        return _twin(adapter, unit, config, progress), {"cases": []}
+    (case_set,) = unit.sets
+    kept = case_set.kept
+    if isinstance(case_set, PairSet):
+        rows = _pairs(adapter, case_set, config, progress)
+        n = len(case_set.pairs)
+    elif isinstance(case_set, LensSet):
+        ready = words.make_ready(adapter, case_set, tokens.frequency, config.seed)
+        rows, kept, n = _lens(adapter, case_set, ready, config, tokens, progress), ready.kept, len(ready.cases)
+    elif isinstance(case_set, TextSet):
+        options: dict[str, Any] = dict(mode=config.lens, batch_tokens=config.batch_tokens, progress=progress)
+        rows, n = trend.measure(adapter, case_set, tokens, **options), len(case_set.texts)
+    else:
+        rows = trajectory.measure(adapter, case_set, batch_tokens=config.batch_tokens, progress=progress)
+        n = len(case_set.texts)
+    notes = {
+        "experiment": case_set.experiment,
+        "variant": case_set.variant,
+        "source": case_set.source,
+        "given": kept.given,
+        "kept": n,
+        "dropped": dict(kept.dropped),
+    }
+    return rows, {"cases": [notes]}
+
+
+def _rng(config: RunConfig, case_set: CaseSet, *names: str) -> np.random.Generator:
+    text = "|".join((case_set.experiment, case_set.variant, *names))
+    return np.random.default_rng([config.seed, zlib.crc32(text.encode())])
+
+
+def pair_states(adapter: Adapter, case_set: PairSet, batch_tokens: int, progress: Progress | None) -> similarity.PairStates:
+    """Last-position states of a pair set; equal contents share one forward pass."""
+    index = {content: i for i, content in enumerate(contents(case_set))}
+    encoded = adapter.encode(list(index), special_tokens=case_set.special_tokens)
+    states = capture_all(adapter, encoded, batch_tokens=batch_tokens, progress=progress).values
+    if adapter.device.type == "cuda":
+        states = states.to(adapter.device)
+
+    def pick(wanted: list[Content]) -> torch.Tensor:
+        return states[:, torch.tensor([index[content] for content in wanted], dtype=torch.long)]
+
+    negatives = [(i, content) for i, pair in enumerate(case_set.pairs) for content in pair.negatives]
+    return similarity.PairStates(
+        pairs=list(case_set.pairs),
+        a=pick([pair.a for pair in case_set.pairs]),
+        b=pick([pair.b for pair in case_set.pairs]),
+        negatives=pick([content for _, content in negatives]),
+        negative_of=torch.tensor([i for i, _ in negatives], dtype=torch.long, device=states.device),
+    )
+
+
+def _pairs(adapter: Adapter, case_set: PairSet, config: RunConfig, progress: Progress) -> pd.DataFrame:
+    if not case_set.pairs:
+        return draw_rows(np.empty((0, 1)), experiment="", variant="", measure="", condition="")
+    states = pair_states(adapter, case_set, config.batch_tokens, progress)
+    clusters = np.array([pair.cluster_id for pair in case_set.pairs])
+    frames = [similarity.case_rows(states, case_set.experiment, case_set.variant)]
+    frames += _draws(states, case_set, case_set.variant, clusters, config)
+    frames += _set_level(states, case_set, clusters, config)
+    if case_set.deciding:
+        confirm = confirming(clusters, config.seed)
+        for half, keep in ((SELECT, ~confirm), (CONFIRM, confirm)):
+            if keep.sum() > 1:
+                part, variant = states.subset(keep), f"{case_set.variant}/{half}"
+                frames.append(similarity.case_rows(part, case_set.experiment, variant))
+                frames += _draws(part, case_set, variant, clusters[keep], config) if half == CONFIRM else []
+    return pd.concat(frames, ignore_index=True)
+
+
+def _draws(
+    states: similarity.PairStates, case_set: PairSet, variant: str, clusters: np.ndarray, config: RunConfig
+) -> list[pd.DataFrame]:
+    """Permutation nulls and bootstrap samples of the scores."""
+    n = len(states.pairs)
+    if n < MIN_PAIRS:
+        return []
+    shuffled = permutations(n, config.n_draws, _rng(config, case_set, variant, "null"))
+    weights = draw_weights(cluster_codes(clusters), config.n_draws, _rng(config, case_set, variant, "bootstrap"))
+    frames = []
+    for condition, draws in (
+        ("null", similarity.permuted(states, shuffled)),
+        ("bootstrap", similarity.resampled(states, weights)),
+    ):
+        for measure, values in draws.items():
+            names = dict(experiment=case_set.experiment, variant=variant, measure=measure, condition=condition)
+            frames.append(draw_rows(values, **names))
+    return frames
+
+
+def _set_level(
+    states: similarity.PairStates, case_set: PairSet, clusters: np.ndarray, config: RunConfig
+) -> list[pd.DataFrame]:
+    """mutual_knn and cka: observed, under permutations, and on halves of the clusters drawn without replacement."""
+    n = len(states.pairs)
+    if n < 2 * MIN_PAIRS:
+        return []
+    rng = _rng(config, case_set, "set level")
+    shuffled = permutations(n, SHOWN_DRAWS, rng)
+    found = neighbourhood.overlap_and_cka(states, np.concatenate([np.arange(n)[None], shuffled]))
+    halves: dict[str, list[np.ndarray]] = {measure: [] for measure in neighbourhood.MEASURES}
+    labels = np.unique(clusters)
+    for _ in range(SHOWN_DRAWS):
+        keep = np.isin(clusters, rng.permutation(labels)[: max(1, len(labels) // 2)])
+        if keep.sum() >= MIN_PAIRS:
+            part = neighbourhood.overlap_and_cka(states.subset(keep), np.arange(keep.sum())[None])
+            for measure, values in part.items():
+                halves[measure].append(values[0])
+    frames = []
+    for measure, values in found.items():
+        names = dict(experiment=case_set.experiment, variant=case_set.variant, measure=measure)
+        frames.append(similarity.set_level_rows(case_set.experiment, case_set.variant, measure, "matched", values[0]))
+        frames.append(draw_rows(values[1:], **names, condition="null"))
+        if halves[measure]:
+            frames.append(draw_rows(np.stack(halves[measure]), **names, condition="subsample"))
+    return frames
+
+
+def _lens(
+    adapter: Adapter,
+    case_set: LensSet,
+    ready: words.Ready,
+    config: RunConfig,
+    tokens: trend.TokenLanguages,
+    progress: Progress,
+) -> pd.DataFrame:
+    if not ready.cases:
+        return draw_rows(np.empty((0, 1)), experiment="", variant="", measure="", condition="")
+    subsets = {"": np.ones(len(ready.cases), dtype=bool)}
+    if case_set.deciding:
+        confirm = confirming([case.cluster_id for case in ready.cases], config.seed)
+        if confirm.any() and not confirm.all():
+            subsets |= {SELECT: ~confirm, CONFIRM: confirm}
+    distinct = readout.distinct_words(ready, "dominant")
+    strata = words.frequency_strata(ready, distinct, tokens.frequency)
+    shuffled = permutations(len(distinct), config.n_draws, _rng(config, case_set, "null"), strata)
+    return readout.measure(
+        adapter,
+        ready,
+        readout.Plan(subsets, shuffled),
+        experiment=case_set.experiment,
+        variant=case_set.variant,
+        mode=config.lens,
+        batch_tokens=config.batch_tokens,
+        progress=progress,
+    )
+
+
+def _twin(adapter: Adapter, unit: Unit, config: RunConfig, progress: Progress) -> pd.DataFrame:
+    """The centred score of one re-initialised model on every deciding pair set."""
+    assert unit.twin is not None
+    kind, k = unit.twin
+    model = adapter.twin(config.seed * 100_003 + k, keep_embeddings=kind == "twin_embeddings")
+    frames, done = [], 0
+    for case_set in unit.sets:
+        assert isinstance(case_set, PairSet)
+        before = done
+        positives = PairSet(case_set.experiment, case_set.variant, _without_negatives(case_set), case_set.kept, "")
+        states = pair_states(model, positives, config.batch_tokens, lambda n, before=before: progress(before + n))
+        score = similarity.score_by_layer(states)
+        names = dict(experiment=case_set.experiment, variant=case_set.variant, condition=kind, seed=k)
+        frames.append(
+            similarity.set_level_rows(case_set.experiment, case_set.variant, "paper_score_centred", kind, score).assign(**names)
+        )
+        done += len(contents(positives))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _without_negatives(case_set: PairSet) -> list[Any]:
+    from dataclasses import replace
+
+    return [replace(pair, negatives=()) for pair in case_set.pairs]

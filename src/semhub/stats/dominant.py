@@ -1,0 +1,81 @@
+"""Which language the intermediate layers speak, from language mass alone: found, two, none or abstain.
+
+A candidate is judged on texts in *other* languages, so that a model which merely speaks the language of its input
+has none. The rule's constants are conventions of this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from semhub.results import UNCOUNTED
+from semhub.stats.bootstrap import Floats
+from semhub.stats.split import band_width
+from semhub.stats.evidence import Tables
+
+ENOUGH_MASS = 0.1
+ENOUGH_ODDS = 2.0
+CLEAR_LEAD = 2.0
+TOO_MUCH_UNCOUNTED = 0.2
+
+
+def estimate(tables: Tables, experiment: str, languages: list[str], background: Mapping[str, float]) -> dict[str, object]:
+    """The dominant language over input languages `languages` (the variants of the trend experiment).
+
+    background: each language's share of the mass if every token were equally probable. A candidate qualifies if,
+    in its best band of intermediate layers, its mean mass over texts in other languages is at least 0.1 and its odds
+    are at least twice those of the background. `found`: one qualifies, or leads the next by a factor of two.
+    `two`: several qualify and none leads. `abstain`: over 20% of the mass there is on tokens never counted.
+    """
+    mass = {code: _foreign(tables, experiment, languages, code) for code in languages}
+    n_layers = len(next(iter(mass.values()))) - 1
+    if n_layers < 3 or len(languages) < 2:
+        return _result("abstain", reason="texts in at least two languages and three layers are needed")
+    peaks = sorted(((*_peak(values), code) for code, values in mass.items()), reverse=True)
+    (value, layer, code), (next_value, _, next_code) = peaks[0], peaks[1]
+    uncounted = np.mean([_mean(tables, experiment, one, UNCOUNTED)[layer] for one in languages if one != code])
+    numbers = dict(language=code, mass=value, layer=layer, runner_up=next_code, runner_up_mass=next_value)
+    if uncounted > TOO_MUCH_UNCOUNTED:
+        reason = f"{uncounted:.0%} of the mass at layer {layer} is on tokens that were never counted; give more text with --data counts=DIR"
+        return _result("abstain", reason=reason, **numbers)
+    qualified = [c for v, _, c in peaks if v >= ENOUGH_MASS and _odds(v) >= ENOUGH_ODDS * _odds(background[c])]
+    if not qualified:
+        reason = f"at most {value:.2f} of the mass of texts in other languages is on one language ({code}, layer {layer})"
+        return _result("none", reason=reason, **numbers)
+    numbers["language"] = qualified[0]
+    if len(qualified) > 1 and value < CLEAR_LEAD * next_value:
+        return _result("two", reason=f"{qualified[0]} and {qualified[1]} are read about equally", **numbers)
+    return _result("found", reason=f"{value:.2f} of the mass of texts in other languages at layer {layer}", **numbers)
+
+
+def _foreign(tables: Tables, experiment: str, languages: list[str], code: str) -> Floats:
+    """Mass of a language [layer], averaged over the texts in the other languages."""
+    return np.mean([_mean(tables, experiment, one, code) for one in languages if one != code], axis=0)
+
+
+def _mean(tables: Tables, experiment: str, variant: str, language: str) -> Floats:
+    cases = tables[experiment, variant].cases("language_mass", language)
+    if cases is None:  # too little mass to have rows of its own
+        entropy = tables[experiment, variant].cases("language_entropy", "matched")
+        return np.zeros(0 if entropy is None else len(entropy.values))
+    return np.asarray(cases.values @ cases.weights / cases.weights.sum())
+
+
+def _peak(values: Floats) -> tuple[float, int]:
+    """The highest mean over a band of intermediate layers, and the middle layer of that band."""
+    n_layers = len(values) - 1
+    width = min(band_width(n_layers), n_layers - 1)
+    means = [values[start : start + width].mean() for start in range(1, n_layers - width + 1)]
+    best = int(np.argmax(means))
+    return float(means[best]), 1 + best + width // 2
+
+
+def _odds(share: float) -> float:
+    return share / max(1e-9, 1 - share)
+
+
+def _result(status: str, reason: str, **numbers: object) -> dict[str, object]:
+    blank: dict[str, object] = dict.fromkeys(("language", "mass", "layer", "runner_up", "runner_up_mass"))
+    return {"status": status, **blank, **numbers, "reason": reason}

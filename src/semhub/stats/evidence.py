@@ -1,0 +1,203 @@
+"""What one deciding case set says of P1 or P2: a band chosen on one half of the clusters, everything else from the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import stats as distributions
+
+from semhub.stats.bootstrap import Floats, cluster_codes, interval_of_draws, mean_interval
+from semhub.stats.permutation import band_p, sign_flips
+from semhub.stats.split import CONFIRM, SELECT, choose_band
+from semhub.stats.tables import Cases, VariantTable
+
+SMALLEST_EFFECT = 0.05
+ALPHA = 0.05
+MIN_CLUSTERS = 30
+TWIN_KINDS = {"twin": "re-initialised weights", "twin_embeddings": "trained embeddings only"}
+Tables = Mapping[tuple[str, str], VariantTable]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition of a verdict. `p` enters the cell's p (the largest of its conditions); NaN: no test."""
+
+    name: str
+    passed: bool
+    value: float
+    detail: str
+    p: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The confirmed effect in the band, its interval, the conditions, and why nothing could be tested, if so."""
+
+    experiment: str
+    variant: str
+    measure: str
+    n: int
+    n_clusters: int
+    detectable: float
+    untestable: str = ""
+    band: tuple[int, int] | None = None
+    effect: float = float("nan")
+    ci_low: float = float("nan")
+    ci_high: float = float("nan")
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def p(self) -> float:
+        """Of the conjunction of all conditions (intersection-union): the largest of their p-values."""
+        tested = [check.p for check in self.checks if not np.isnan(check.p)]
+        return max(tested) if tested else float("nan")
+
+
+def detectable_effect(n_clusters: int, n_layers: int) -> float:
+    """The standardised mean difference found with 80% power at 5%, Bonferroni over the intermediate layers."""
+    if n_clusters < 2:
+        return float("nan")
+    quantiles = distributions.norm.ppf(1 - ALPHA / max(1, n_layers - 1)) + distributions.norm.ppf(0.8)
+    return float(quantiles / np.sqrt(n_clusters))
+
+
+def shared_space(tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000) -> Evidence:
+    """P1 for one deciding pair set (experiments.md, "Verdicts")."""
+    start = _start(tables, experiment, variant, "paper_score_centred")
+    if start.untestable:
+        return start
+    table = tables[experiment, variant]
+    select, confirm = tables[experiment, f"{variant}/{SELECT}"], tables[experiment, f"{variant}/{CONFIRM}"]
+    chosen_on = _mean(select, "paper_score_centred", "matched")
+    n_layers = len(chosen_on) - 1
+    inner = slice(1, n_layers)
+    threshold = max(SMALLEST_EFFECT, float(chosen_on[inner].max()) / 2)
+    band = choose_band(chosen_on >= threshold, chosen_on, n_layers)
+    if band is None:
+        return replace(start, untestable=f"{n_layers} layers leave no band of intermediate layers")
+    searched, within = (1, n_layers - 1), slice(band[0], band[1] + 1)
+    score = _mean(confirm, "paper_score_centred", "matched")
+    effect = float(score[within].mean())
+    draws = confirm.draws("paper_score_centred", "bootstrap")
+    assert draws is not None
+    n_confirm = int(cluster_codes(_cases(confirm, "paper_score_centred", "matched").clusters).max()) + 1
+    low, high = interval_of_draws(draws[:, within].mean(axis=1, keepdims=True), n_confirm)
+    checks = []
+    for measure in ("paper_score_centred", "retrieval"):
+        observed, null = _mean(confirm, measure, "matched"), confirm.draws(measure, "null")
+        assert null is not None
+        p = band_p(observed, null, band, searched)
+        value = float(observed[within].mean())
+        detail = f"{value:.3f} against {float(null[:, within].mean()):.3f} under permuted pairs, p = {p:.4f}"
+        checks.append(Check(f"{measure} beats its permutation null", p <= ALPHA, value, detail, p))
+    checks += _twin_checks(table, inner)
+    checks.append(_hard_negatives(confirm, band, searched, seed, n_draws))
+    detail = f"95% interval [{low[0]:.3f}, {high[0]:.3f}] against the smallest effect of interest {SMALLEST_EFFECT}"
+    checks.append(Check("the effect is large enough", bool(low[0] > SMALLEST_EFFECT), float(low[0]), detail))
+    checks = [check for check in checks if check.name]
+    return replace(start, band=band, effect=effect, ci_low=float(low[0]), ci_high=float(high[0]), checks=checks)
+
+
+def _twin_checks(table: VariantTable, inner: slice) -> list[Check]:
+    observed = float(_mean(table, "paper_score_centred", "matched")[inner].max())
+    out = []
+    for kind, words in TWIN_KINDS.items():
+        draws = table.draws("paper_score_centred", kind)
+        name = f"beats its twins ({words})"
+        if draws is None:
+            out.append(Check(name, True, float("nan"), "control missing: no twins were run (--twins K)"))
+            continue
+        maxima = draws[:, inner].max(axis=1)
+        higher, k = int((maxima >= observed).sum()), len(maxima)
+        p = (1 + higher) / (k + 1)
+        weak = 1 / (k + 1) > ALPHA
+        detail = f"maximum over layers {observed:.3f} against at most {maxima.max():.3f} in {k} twins, p = {p:.3f}"
+        detail += f" (weak control: {k} twins cannot reach {ALPHA})" if weak else ""
+        out.append(Check(name, higher == 0 if weak else p <= ALPHA, p, detail))
+    return out
+
+
+def _hard_negatives(table: VariantTable, band: tuple[int, int], searched: tuple[int, int], seed: int, n_draws: int) -> Check:
+    matched, negative = table.parts.get(("cosine_centred", "matched")), table.parts.get(("cosine_centred", "hard_negative"))
+    if matched is None or negative is None:
+        return Check("", True, float("nan"), "")
+    keep = matched["case_id"].isin(set(negative["case_id"]))
+    n_layers = int(matched["layer"].max()) + 1
+    clusters = negative["cluster_id"].to_numpy(dtype=str)[: len(negative) // n_layers]
+    margin = (matched["value"][keep].to_numpy() - negative["value"].to_numpy()).reshape(n_layers, -1)
+    null = sign_flips(margin, clusters, n_draws, table.rng(seed, "hard_negative"))
+    p = band_p(margin.mean(axis=1), null, band, searched)
+    value = float(margin[band[0] : band[1] + 1].mean())
+    detail = f"cosine higher by {value:.3f} than with near misses, n = {margin.shape[1]}, p = {p:.4f}"
+    return Check("beats its hard negatives", p <= ALPHA and value > 0, value, detail, p)
+
+
+def dominant_reading(tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000) -> Evidence:
+    """P2 for one deciding lens set with dominant and surface words (experiments.md, "Verdicts")."""
+    start = _start(tables, experiment, variant, "concept_diff")
+    if start.untestable:
+        return start
+    select, confirm = tables[experiment, f"{variant}/{SELECT}"], tables[experiment, f"{variant}/{CONFIRM}"]
+    chosen_on = _mean(select, "concept_diff", "matched")
+    concept = _mean(select, "concept", "dominant")
+    n_layers = len(chosen_on) - 1
+    threshold = max(0.0, float(chosen_on[1:n_layers].max()) / 2)
+    band = choose_band((chosen_on > 0) & (chosen_on >= threshold) & (concept > 0), chosen_on, n_layers)
+    if band is None:
+        return replace(start, untestable=f"{n_layers} layers leave no band of intermediate layers")
+    searched, within = (1, n_layers - 1), slice(band[0], band[1] + 1)
+    observed, null = _mean(confirm, "concept", "dominant"), confirm.draws("concept", "null")
+    assert null is not None
+    p = band_p(observed, null, band, searched)
+    value = float(observed[within].mean())
+    checks = [
+        Check(
+            "the dominant word is read beyond chance",
+            p <= ALPHA and value > 0,
+            value,
+            f"concept {value:.2f} nat against {float(null[:, within].mean()):.2f} with permuted words, p = {p:.4f}",
+            p,
+        )
+    ]
+    difference = _cases(confirm, "concept_diff", "matched")
+    flips = sign_flips(difference.values, difference.clusters, n_draws, confirm.rng(seed, "concept_diff"))
+    p = band_p(difference.values.mean(axis=1), flips, band, searched)
+    banded = difference.values[within].mean(axis=0, keepdims=True)
+    interval = mean_interval(banded, difference.clusters, confirm.rng(seed, "effect"), n_draws=n_draws)
+    effect, low, high = float(interval.estimate[0]), float(interval.low[0]), float(interval.high[0])
+    detail = f"dominant minus surface concept {effect:+.2f} nat [{low:.2f}, {high:.2f}], p = {p:.4f}"
+    checks.append(Check("read in the dominant type, not in the input's", p <= ALPHA and effect > 0, effect, detail, p))
+    raw = _cases(confirm, "logprob_diff", "matched")
+    end = -raw.values[-1:]
+    flips = sign_flips(end, raw.clusters, n_draws, confirm.rng(seed, "reversal"))
+    p = float((1 + (flips[:, 0] >= end.mean()).sum()) / (len(flips) + 1))
+    detail = f"dominant minus surface log-probability {-end.mean():+.2f} nat at layer {n_layers}, p = {p:.4f}"
+    checks.append(Check("the order is reversed at the last layer", p <= ALPHA, float(-end.mean()), detail, p))
+    return replace(start, band=band, effect=effect, ci_low=low, ci_high=high, checks=checks)
+
+
+def _start(tables: Tables, experiment: str, variant: str, measure: str) -> Evidence:
+    """Size of the set, and the reason if it is too small to test anything."""
+    table = tables.get((experiment, variant))
+    cases = None if table is None else table.cases(measure, "matched")
+    if cases is None:
+        return Evidence(experiment, variant, measure, 0, 0, float("nan"), f"no usable case in {experiment} {variant}")
+    n_clusters, n_layers = len(np.unique(cases.clusters)), len(cases.values) - 1
+    detectable = detectable_effect(n_clusters // 2, n_layers)
+    reason = ""
+    if n_clusters < MIN_CLUSTERS:
+        reason = f"{n_clusters} clusters in {variant}, at least {MIN_CLUSTERS} are needed"
+    return Evidence(experiment, variant, measure, cases.values.shape[1], n_clusters, detectable, reason)
+
+
+def _cases(table: VariantTable, measure: str, condition: str) -> Cases:
+    cases = table.cases(measure, condition)
+    assert cases is not None, (table.experiment, table.variant, measure, condition)
+    return cases
+
+
+def _mean(table: VariantTable, measure: str, condition: str) -> Floats:
+    return np.asarray(_cases(table, measure, condition).values.mean(axis=1))
+

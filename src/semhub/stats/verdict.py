@@ -1,0 +1,140 @@
+"""The verdicts: one for each spoke and prediction, with Holm's correction over the cells of a report.
+
+A cell with several deciding sets (one per language) is supported only if every one of them is. The twins' p cannot
+fall below 1/(K+1), so their condition is held at 5% as it stands and takes no part in Holm's correction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from semhub.stats.evidence import ALPHA, Evidence, Tables, dominant_reading, shared_space
+from semhub.stats.multiplicity import holm
+
+SUPPORTED, NOT_SUPPORTED, UNTESTABLE = "supported", "not_supported", "untestable"
+DECIDING = {
+    ("language", "P1"): "language.similarity",
+    ("language", "P2"): "language.lens",
+    ("arithmetic", "P1"): "arithmetic.similarity",
+    ("arithmetic", "P2"): "arithmetic.lens",
+}
+PREDICTIONS = ("P1", "P2", "P3")
+TESTS = {"P1": shared_space, "P2": dominant_reading}
+
+
+def decide(
+    tables: Tables,
+    spokes: Sequence[str],
+    deciding: Mapping[str, Sequence[str]],
+    seed: int,
+    *,
+    dominant_found: bool = True,
+    n_draws: int = 1000,
+) -> list[dict[str, object]]:
+    """The verdicts of a run, as in verdicts.json.
+
+    deciding: experiment -> its deciding variants, for the experiments that were run. dominant_found: False where
+    the model was found to have no dominant language, which makes every P2 not supported.
+    """
+    cells = [(spoke, prediction) for spoke in spokes for prediction in PREDICTIONS]
+    found: list[list[Evidence]] = []
+    for spoke, prediction in cells:
+        experiment = DECIDING.get((spoke, prediction), "")
+        variants = deciding.get(experiment, ())
+        test = TESTS.get(prediction, shared_space)
+        found.append([test(tables, experiment, variant, seed, n_draws) for variant in variants])
+    p = np.array([_cell_p(evidence) for evidence in found])
+    adjusted = holm(p)
+    return [
+        _verdict(spoke, prediction, evidence, float(p[i]), float(adjusted[i]), dominant_found)
+        for i, ((spoke, prediction), evidence) in enumerate(zip(cells, found, strict=True))
+    ]
+
+
+def _cell_p(evidence: Sequence[Evidence]) -> float:
+    """The largest p of the cell's sets; NaN if any of them cannot be tested."""
+    if not evidence or any(one.untestable for one in evidence):
+        return float("nan")
+    return max(one.p for one in evidence)
+
+
+def _verdict(
+    spoke: str, prediction: str, evidence: Sequence[Evidence], p: float, adjusted: float, dominant_found: bool
+) -> dict[str, object]:
+    verdict, reason = _word(spoke, prediction, evidence, adjusted, dominant_found)
+    weakest = min(evidence, key=lambda one: one.effect if one.band else math.inf) if evidence else None
+    band = _common_band(evidence)
+    blank: dict[str, object] = {
+        "spoke": spoke,
+        "prediction": prediction,
+        "verdict": verdict,
+        "reason": reason,
+        "layers": list(band) if band else [],
+    }
+    if weakest is None:
+        nothing = dict.fromkeys(("effect", "ci_low", "ci_high", "p", "p_adjusted", "detectable"))
+        names = {"measure": "", "experiment": DECIDING.get((spoke, prediction), ""), "variant": ""}
+        return {**blank, **nothing, **names, "n": 0, "n_clusters": 0, "checks": []}
+    numbers = {
+        "effect": weakest.effect,
+        "ci_low": weakest.ci_low,
+        "ci_high": weakest.ci_high,
+        "p": p,
+        "p_adjusted": adjusted,
+        "detectable": weakest.detectable,
+    }
+    checks = []
+    for one in evidence:
+        for check in one.checks:
+            row = asdict(check)
+            row["name"] = f"{one.variant}: {check.name}" if len(evidence) > 1 else check.name
+            checks.append({key: _plain(value) for key, value in row.items()})
+    return {
+        **blank,
+        **{key: _plain(value) for key, value in numbers.items()},
+        "measure": weakest.measure,
+        "experiment": weakest.experiment,
+        "variant": weakest.variant,
+        "n": weakest.n,
+        "n_clusters": weakest.n_clusters,
+        "checks": checks,
+    }
+
+
+def _word(
+    spoke: str, prediction: str, evidence: Sequence[Evidence], adjusted: float, dominant_found: bool
+) -> tuple[str, str]:
+    if not evidence:
+        experiment = DECIDING.get((spoke, prediction))
+        return UNTESTABLE, f"not run: {experiment}" if experiment else "not run: this version has no steering experiment"
+    for one in evidence:
+        if one.untestable:
+            found = "" if math.isnan(one.detectable) else f"; detectable was d = {one.detectable:.2f}"
+            return UNTESTABLE, one.untestable + found
+    failed = [f"{one.variant}: {check.name} ({check.detail})" for one in evidence for check in one.checks if not check.passed]
+    if prediction == "P2" and not dominant_found:
+        return NOT_SUPPORTED, "no dominant language was found in this model"
+    if failed:
+        return NOT_SUPPORTED, "failed: " + "; ".join(failed)
+    if not adjusted <= ALPHA:
+        return NOT_SUPPORTED, f"p = {adjusted:.3f} after Holm's correction over the cells of this report"
+    missing = sorted({check.detail for one in evidence for check in one.checks if math.isnan(check.value)})
+    return SUPPORTED, "; ".join(["all conditions hold in the band", *missing])
+
+
+def _common_band(evidence: Sequence[Evidence]) -> tuple[int, int] | None:
+    """Layers that lie in the band of every deciding set; of the weakest set where they have none in common."""
+    bands = [one.band for one in evidence if one.band]
+    if not bands:
+        return None
+    low, high = max(band[0] for band in bands), min(band[1] for band in bands)
+    return (low, high) if low <= high else bands[0]
+
+
+def _plain(value: object) -> object:
+    """JSON has no NaN."""
+    return None if isinstance(value, float) and math.isnan(value) else value
