@@ -1,0 +1,205 @@
+"""The only code that reads hidden states.
+
+The forward pass is the floor: hooks copy the asked positions out on the device, nothing else is kept, the
+unembedding is not run, and a content is cut after its last asked position (no position reads a later one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from semhub.errors import ModelError, UsageError
+from semhub.models.base import Adapter, Encoded, Inputs
+from semhub.models.sites import check_layer, visiting
+
+Positions = str | Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class States:
+    """Captured states: values [layer, row, d_model]; the row's content (index into what was asked) and position.
+
+    layers: the layer number of each entry of the first axis. content and position are int64 [row] on the host.
+    """
+
+    values: Tensor
+    content: Tensor
+    position: Tensor
+    layers: tuple[int, ...]
+
+
+class _Enough(Exception):
+    """Ends a forward pass once the last asked layer was read."""
+
+
+def capture(
+    adapter: Adapter,
+    encoded: Sequence[Encoded],
+    positions: Positions = "last",
+    *,
+    layers: Sequence[int] | None = None,
+    batch_tokens: int = 4096,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[States]:
+    """Yields the states of one batch after another, in the model's dtype and on its device.
+
+    positions: "last", "all", or for each content the positions to read (negative ones count from the end).
+    layers: which of 0..L, all by default. batch_tokens: padded tokens in one forward pass. progress: called with
+    the number of contents done. Batches go from long to short contents; contents without a position are skipped.
+    Out of memory halves the batch and goes on; ModelError if one content alone does not fit.
+    Raises UsageError on a layer or position out of range.
+    """
+    wanted = tuple(range(adapter.n_layers + 1)) if layers is None else tuple(sorted(set(layers)))
+    for layer in wanted:
+        check_layer(layer, adapter.n_layers)
+    if not wanted:
+        raise UsageError("no layers were asked for.")
+    if batch_tokens < 1:
+        raise UsageError(f"batch_tokens must be at least 1, not {batch_tokens}.")
+    rows = _resolve(encoded, positions)
+    lengths = [max(asked) + 1 if asked else 0 for asked in rows]
+    pending = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-lengths[i], i))
+    return _batches(adapter, encoded, rows, lengths, pending, wanted, batch_tokens, progress)
+
+
+def _batches(
+    adapter: Adapter,
+    encoded: Sequence[Encoded],
+    rows: list[list[int]],
+    lengths: list[int],
+    pending: list[int],
+    layers: tuple[int, ...],
+    batch_tokens: int,
+    progress: Callable[[int], None] | None,
+) -> Iterator[States]:
+    done = len(encoded) - len(pending)
+    while pending:
+        size = max(1, batch_tokens // lengths[pending[0]])
+        batch = pending[:size]
+        states = None
+        try:
+            states = _read(adapter, encoded, rows, lengths, batch, layers)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise ModelError(
+                    f"out of memory on one content of {lengths[batch[0]]} tokens: shorten it, use a smaller dtype, "
+                    "or another device."
+                ) from error
+        if states is None:  # outside the handler, whose traceback would keep the failed batch alive
+            _release(adapter.device)
+            batch_tokens = max(1, len(batch) // 2) * lengths[batch[0]]
+            continue
+        pending = pending[len(batch) :]
+        done += len(batch)
+        if progress is not None:
+            progress(done)
+        yield states
+
+
+def _read(
+    adapter: Adapter,
+    encoded: Sequence[Encoded],
+    rows: list[list[int]],
+    lengths: list[int],
+    batch: list[int],
+    layers: tuple[int, ...],
+) -> States:
+    cut = [replace(encoded[i], ids=encoded[i].ids[: lengths[i]], offsets=()) for i in batch]
+    inputs = adapter.collate(cut)
+    width = inputs.ids.shape[1]
+    content = torch.tensor([i for i in batch for _ in rows[i]])
+    position = torch.tensor([p for i in batch for p in rows[i]])
+    flat = torch.tensor([k * width + p for k, i in enumerate(batch) for p in rows[i]])
+    values = torch.empty(len(layers), len(flat), adapter.d_model, dtype=adapter.dtype, device=adapter.device)
+    _run(adapter, inputs, flat, layers, values)
+    return States(values, content, position, layers)
+
+
+def _run(adapter: Adapter, inputs: Inputs, flat: Tensor, layers: tuple[int, ...], values: Tensor) -> None:
+    whole = len(flat) == inputs.ids.numel()
+    at = {values.device: flat.to(values.device)}
+
+    def keep(index: int, states: Tensor) -> None:
+        rows = states.reshape(-1, states.shape[-1])
+        if not whole:
+            if states.device not in at:
+                at[states.device] = flat.to(states.device)
+            rows = rows.index_select(0, at[states.device])
+        values[index].copy_(rows)
+        if index == len(layers) - 1:
+            raise _Enough
+
+    visits = {layer: partial(keep, index) for index, layer in enumerate(layers)}
+    with visiting(adapter, visits):
+        try:
+            adapter.forward(inputs)
+        except _Enough:
+            return
+    raise ModelError(f"{adapter.name} did not run block {layers[-1]}; its states cannot be read.")
+
+
+def capture_all(
+    adapter: Adapter,
+    encoded: Sequence[Encoded],
+    positions: Positions = "last",
+    *,
+    layers: Sequence[int] | None = None,
+    batch_tokens: int = 4096,
+    progress: Callable[[int], None] | None = None,
+) -> States:
+    """All rows in the order of content and position, float32 on the host; arguments as for `capture`."""
+    wanted = tuple(range(adapter.n_layers + 1)) if layers is None else tuple(sorted(set(layers)))
+    asked = _resolve(encoded, positions)
+    first, n_rows = [], 0
+    for at in asked:
+        first.append(n_rows)
+        n_rows += len(at)
+    values = torch.empty(len(wanted), n_rows, adapter.d_model)
+    content = torch.tensor([i for i, at in enumerate(asked) for _ in at], dtype=torch.int64)
+    position = torch.tensor([p for at in asked for p in at], dtype=torch.int64)
+    for part in capture(
+        adapter, encoded, positions, layers=layers, batch_tokens=batch_tokens, progress=progress
+    ):
+        places = [
+            row
+            for i in dict.fromkeys(part.content.tolist())
+            for row in range(first[i], first[i] + len(asked[i]))
+        ]
+        values[:, torch.tensor(places)] = part.values.to("cpu", torch.float32)
+    return States(values, content, position, wanted)
+
+
+def _resolve(encoded: Sequence[Encoded], positions: Positions) -> list[list[int]]:
+    """The asked positions of each content, ascending and distinct."""
+    if isinstance(positions, str):
+        if positions == "last":
+            return [[len(content.ids) - 1] if content.ids else [] for content in encoded]
+        if positions == "all":
+            return [list(range(len(content.ids))) for content in encoded]
+        raise UsageError(f"positions is 'last', 'all' or a list for each content, not {positions!r}.")
+    if len(positions) != len(encoded):
+        raise UsageError(f"positions are given for {len(positions)} contents, there are {len(encoded)}.")
+    return [_ascending(asked, len(content.ids)) for asked, content in zip(positions, encoded, strict=True)]
+
+
+def _ascending(asked: Sequence[int], length: int) -> list[int]:
+    for position in asked:
+        if not -length <= position < length:
+            raise UsageError(f"position {position} is out of range for a content of {length} tokens.")
+    return sorted({position % length for position in asked})
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _release(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

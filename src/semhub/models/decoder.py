@@ -1,0 +1,178 @@
+"""The adapter of every ordinary Hugging Face decoder."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from semhub.errors import DataError, ModelError, UsageError
+from semhub.models.base import Adapter, Encoded, Inputs
+from semhub.models.structure import after_head, find_structure
+from semhub.models.tokens import Tokens, check_length
+from semhub.models.weights import sha256
+from semhub.types import Content
+
+
+@final
+class DecoderAdapter(Adapter):
+    """A `transformers` causal language model in memory, with a fast tokenizer; see `semhub.models.load`."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, *, name: str = "", model_id: str = "", revision: str = ""
+    ) -> None:
+        self.model = model.eval()
+        self.structure = find_structure(model)
+        parts, config = self.structure, model.config
+        self.tokens = Tokens(tokenizer, rows=int(model.get_input_embeddings().weight.shape[0]))
+        self.model_id = model_id or str(getattr(config, "_name_or_path", "")) or type(model).__name__
+        self.name = name or self.model_id.rstrip("/").rsplit("/", 1)[-1]
+        self.revision = revision
+        self.architecture = type(model).__name__
+        self.blocks = parts.blocks
+        self.unembedding = parts.unembedding
+        self.n_layers = len(parts.blocks)
+        self.d_model = parts.d_model
+        self.vocab_size = int(parts.unembedding.weight.shape[0])
+        self.n_tokens = min(self.tokens.n_tokens, self.vocab_size)
+        self.n_parameters = int(model.num_parameters())
+        self.max_positions = _max_positions(config)
+        self.special_ids = self.tokens.special_ids
+        self.device = torch.device(model.device)
+        self.dtype = parts.dtype
+        self.attention = str(getattr(config, "_attn_implementation", None) or "model's own")
+        self.quantization = _quantization(config)
+        self.running: Inputs | None = None
+
+    def encode(self, contents: Sequence[Content], special_tokens: bool = True) -> list[Encoded]:
+        encoded = self.tokens.encode([content.text for content in contents], special_tokens)
+        for content, tokens in zip(contents, encoded, strict=True):
+            check_length(len(tokens.ids), self.max_positions, f"content {content.text[:40]!r}")
+        return encoded
+
+    def collate(self, encoded: Sequence[Encoded], padding: str = "right") -> Inputs:
+        if padding not in ("right", "left"):
+            raise UsageError(f"padding is 'right' or 'left', not {padding!r}.")
+        if not encoded or not all(content.ids for content in encoded):
+            raise DataError("a batch needs at least one content, and each content at least one token.")
+        lengths = tuple(len(content.ids) for content in encoded)
+        width = max(lengths)
+        # A row is padded with its own first token: any id does, and the libraries warn about pad ids without a mask.
+        ids = torch.tensor([content.ids[0] for content in encoded]).unsqueeze(1).repeat(1, width)
+        mask = torch.zeros((len(lengths), width), dtype=torch.bool)
+        for row, content in enumerate(encoded):
+            where = slice(0, lengths[row]) if padding == "right" else slice(width - lengths[row], width)
+            ids[row, where] = torch.tensor(content.ids)
+            mask[row, where] = True
+        position_ids = (mask.cumsum(1) - 1).clamp(min=0)
+        return Inputs(
+            ids.to(self.device), mask.to(self.device), position_ids.to(self.device), lengths, padding
+        )
+
+    def forward(self, inputs: Inputs) -> None:
+        with self._running(inputs):
+            self.structure.trunk(**self._arguments(inputs))
+
+    def logits(self, inputs: Inputs) -> Tensor:
+        with self._running(inputs):
+            logits: Tensor = self.model(**self._arguments(inputs)).logits
+        return logits
+
+    def hidden_states(self, inputs: Inputs) -> tuple[Tensor, ...]:
+        with self._running(inputs):
+            out = self.structure.trunk(**self._arguments(inputs), output_hidden_states=True, return_dict=True)
+        if not out.hidden_states or len(out.hidden_states) <= self.n_layers:
+            raise ModelError(
+                f"{self.architecture} does not report its hidden states; semhub cannot check what it reads."
+            )
+        return tuple(out.hidden_states)
+
+    def final_norm(self, states: Tensor) -> Tensor:
+        normed = states.to(self.unembedding.weight.device, self.dtype)
+        with torch.no_grad():
+            for module in self.structure.tail:
+                normed = module(normed)
+        return normed
+
+    def word_forms(self, word: str) -> tuple[int, ...]:
+        return tuple(index for index in self.tokens.word_forms(word) if index < self.n_tokens)
+
+    def token_text(self, token: int) -> str:
+        return self.tokens.text(token)
+
+    def twin(self, seed: int, keep_embeddings: bool = False) -> DecoderAdapter:
+        if self.quantization:
+            raise ModelError(
+                f"a {self.quantization} model cannot be re-initialised; load it unquantised or use --twins 0."
+            )
+        model = fresh(self.model, seed)
+        if keep_embeddings:
+            _copy_embeddings(self.model, model)
+        name = f"{self.name}-twin{seed}" + ("-embeddings" if keep_embeddings else "")
+        return DecoderAdapter(
+            model, self.tokens.tokenizer, name=name, model_id=self.model_id, revision=self.revision
+        )
+
+    def head_response(self, projected: Tensor) -> Tensor:
+        return after_head(self.model, projected)
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self.model.named_parameters()
+
+    def weights_sha256(self) -> str:
+        return sha256(self.weights())
+
+    def _arguments(self, inputs: Inputs) -> dict[str, Any]:
+        """Right padding needs no mask: no position reads a later one. Left padding needs mask and positions."""
+        arguments: dict[str, Any] = {"input_ids": inputs.ids, "use_cache": False}
+        if inputs.padding == "left":
+            arguments["attention_mask"] = inputs.mask.long()
+            if self.structure.takes_position_ids:
+                arguments["position_ids"] = inputs.position_ids
+        return arguments
+
+    @contextmanager
+    def _running(self, inputs: Inputs) -> Iterator[None]:
+        self.running = inputs
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.running = None
+
+
+def fresh(model: Any, seed: int) -> Any:
+    """The same class and configuration with weights from the class's own initialisation and `seed`."""
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        build = getattr(type(model), "_from_config", None)
+        parameters = inspect.signature(type(model).__init__).parameters
+        if build is None or len(parameters) < 2:
+            raise ModelError(f"{type(model).__name__} cannot be built from its configuration alone.")
+        new = build(model.config, dtype=model.dtype, attn_implementation=model.config._attn_implementation)
+    return new.to(model.device).eval()
+
+
+@torch.no_grad()
+def _copy_embeddings(trained: Any, new: Any) -> None:
+    new.get_input_embeddings().weight.copy_(trained.get_input_embeddings().weight)
+    new.get_output_embeddings().load_state_dict(trained.get_output_embeddings().state_dict())
+
+
+def _max_positions(config: Any) -> int | None:
+    """None where the configuration sets no limit (ALiBi)."""
+    limit = getattr(config, "max_position_embeddings", None)
+    return int(limit) if isinstance(limit, int) and limit > 0 else None
+
+
+def _quantization(config: Any) -> str | None:
+    settings = getattr(config, "quantization_config", None)
+    if settings is None:
+        return None
+    method = settings.get("quant_method") if isinstance(settings, dict) else settings.quant_method
+    return str(getattr(method, "value", method))

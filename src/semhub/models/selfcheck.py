@@ -1,0 +1,299 @@
+"""The checks that every model passes before a number is read from it.
+
+Deviations of states are relative to the size of what is compared, so that one tolerance for each dtype serves
+models of any scale. Where the same operations run on the same shapes the tolerance is near rounding; where shapes
+differ (batched against single) half precision is given room for other kernels, and a mean over positions stands
+against outliers (a router that flips between two near-equal experts).
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from semhub.capture import capture
+from semhub.models.base import Adapter, Encoded, Inputs
+from semhub.models.sites import visiting
+from semhub.models.weights import not_finite
+from semhub.steer import write
+from semhub.types import Content
+
+TEXTS = (
+    'The river was cold; 3+5=8, said Ángel: "¿Sí?" 河水很冷，我们回家。 The old boat had gone by then.',
+    "Tomorrow two brown horses will cross the bridge near Madrid.",
+    "snow",
+)
+LENGTHS = (24, 9, 1)
+
+EXACT = {torch.float64: 1e-10, torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 2e-2}
+BATCHED = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 3e-2, torch.bfloat16: 1e-1}
+QUANTISED = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One self-check: what was measured, what is allowed, and in words what was compared."""
+
+    name: str
+    deviation: float
+    tolerance: float
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one check found; `why` says more where the deviation alone would not."""
+
+    deviation: float
+    tolerance: float
+    why: str = ""
+
+
+def run(adapter: Adapter) -> list[Check]:
+    """Every self-check, in a fixed order. A check that cannot be carried out has failed, with the reason."""
+    contents = _probe_contents(adapter)
+    checks: dict[str, tuple[Callable[[], Measured], str]] = {
+        "weights_finite": (partial(_weights, adapter), "tensors with a NaN or an infinity"),
+        "vocabulary": (
+            partial(_vocabulary, adapter, contents),
+            "rows of the unembedding against the model's logits",
+        ),
+        "offsets": (
+            partial(_offsets, adapter),
+            "share of the text that the tokens' offsets miss or misplace",
+        ),
+        "causal": (partial(_causal, adapter, contents), "states before a changed token, relative"),
+        "states": (partial(_states, adapter, contents), "captured states against the model's own, relative"),
+        "head": (partial(_head, adapter), "scale and softcap of the logits against the model's, relative"),
+        "lens": (
+            partial(_lens, adapter, contents),
+            "lens at layer L against the model's log-probabilities, nats",
+        ),
+        "zero_edit": (
+            partial(_zero_edit, adapter, contents),
+            "logits under an edit that adds zero, relative",
+        ),
+        "read_write": (partial(_read_write, adapter, contents), "what is read after a write, relative"),
+        "batch_right": (
+            partial(_batch_right, adapter, contents),
+            "batched against single, right padding, relative",
+        ),
+        "batch_left": (
+            partial(_batch_left, adapter, contents),
+            "batched against single, left padding, relative",
+        ),
+    }
+    return [_carry_out(name, measure, detail) for name, (measure, detail) in checks.items()]
+
+
+def _carry_out(name: str, measure: Callable[[], Measured], detail: str) -> Check:
+    try:
+        found = measure()
+    except (RuntimeError, ValueError, IndexError, TypeError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        return Check(name, math.inf, 0.0, False, f"{detail}; raised {type(error).__name__}: {reason}")
+    passed = bool(found.deviation <= found.tolerance)
+    return Check(
+        name, found.deviation, found.tolerance, passed, f"{detail}; {found.why}" if found.why else detail
+    )
+
+
+def _tolerance(adapter: Adapter, table: dict[torch.dtype, float]) -> float:
+    if adapter.quantization:
+        return QUANTISED if table is BATCHED else EXACT[torch.bfloat16]
+    return table.get(adapter.dtype, table[torch.bfloat16])
+
+
+def _probe_contents(adapter: Adapter) -> list[Encoded]:
+    """Three contents of unequal length, the last of a single token."""
+    room = adapter.max_positions or 4 * len(TEXTS[0])
+    contents = [Content.of(text[: max(1, room // 4)]) for text in TEXTS]  # a character is four bytes at most
+    encoded = adapter.encode(contents, special_tokens=False)
+    return [_cut(content, length) for content, length in zip(encoded, LENGTHS, strict=True)]
+
+
+def _cut(content: Encoded, length: int) -> Encoded:
+    return Encoded(content.ids[:length], content.offsets[:length])
+
+
+def _read(adapter: Adapter, contents: Sequence[Encoded]) -> list[Tensor]:
+    """Every layer at every position through `capture`: for each content [layer, position, d_model], float64."""
+    out: list[Tensor] = [torch.empty(0)] * len(contents)
+    for part in capture(adapter, contents, "all"):
+        for index in set(part.content.tolist()):
+            out[index] = part.values[:, (part.content == index).to(part.values.device)].double().cpu()
+    return out
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    """Relative distance of states [layer, position, d_model]: mean over positions, the worst layer."""
+    if one.shape != other.shape:
+        return math.inf
+    distance = (one - other).norm(dim=-1) / other.norm(dim=-1).clamp(min=1e-12)
+    return float(distance.mean(dim=-1).amax())
+
+
+def _worst(deviations: Sequence[float]) -> float:
+    """The largest, a NaN before all."""
+    return next((value for value in deviations if math.isnan(value)), max(deviations))
+
+
+def _relative(one: Tensor, other: Tensor) -> float:
+    """Largest difference of logits against the largest logit."""
+    if one.shape != other.shape:
+        return math.inf
+    return float((one.double() - other.double()).abs().max() / other.double().abs().max().clamp(min=1e-12))
+
+
+def _weights(adapter: Adapter) -> Measured:
+    bad = not_finite(adapter.weights())
+    return Measured(len(bad), 0.0, f"first: {bad[0]}" if bad else "")
+
+
+def _vocabulary(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
+    given = adapter.logits(adapter.collate(contents[-1:])).shape[-1]
+    rows = adapter.unembedding.weight.shape[0]
+    apart = abs(given - rows) + abs(adapter.vocab_size - rows) + max(0, adapter.n_tokens - rows)
+    return Measured(apart, 0.0, f"{given} logits, {rows} rows, {adapter.n_tokens} known to the tokenizer")
+
+
+def _offsets(adapter: Adapter) -> Measured:
+    """Every character that is no space lies in a token; spans are ordered; a token spells its span."""
+    text = " ".join(TEXTS)
+    room = adapter.max_positions or 4 * len(text)
+    text = text[: max(1, room // 4)]
+    encoded = adapter.encode([Content.of(text)], special_tokens=False)[0]
+    spans = [span for span in encoded.offsets if span is not None]
+    inked = {index for index, character in enumerate(text) if not character.isspace()}
+    covered = {index for start, end in spans for index in range(start, end)}
+    ordered = all(before <= after for before, after in zip(spans, spans[1:], strict=False))
+    spelled = [
+        (adapter.token_text(token), text[span[0] : span[1]])
+        for token, span in zip(encoded.ids, encoded.offsets, strict=True)
+        if span is not None and token not in adapter.special_ids
+    ]
+    told = [(_plain(token), _plain(part)) for token, part in spelled if "⟨" not in token and token.strip()]
+    misplaced = sum(token != part for token, part in told) / max(1, len(told))
+    missed = len(inked - covered) / max(1, len(inked))
+    deviation = _worst([missed, misplaced, 0.0 if ordered else math.inf])
+    return Measured(deviation, 0.05, f"missed {missed:.3g}, misplaced {misplaced:.3g}")
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+def _causal(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
+    content = contents[0] if len(contents[0].ids) > 1 else contents[1]
+    if len(content.ids) < 2:
+        return Measured(math.inf, 0.0, "no probe text has two tokens")
+    other = next(index for index in (contents[-1].ids[0], *content.ids) if index != content.ids[-1])
+    changed = Encoded((*content.ids[:-1], other), content.offsets)
+    one, two = _read(adapter, [content])[0], _read(adapter, [changed])[0]
+    return Measured(_apart(two[:, :-1], one[:, :-1]), _tolerance(adapter, EXACT))
+
+
+def _states(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
+    """Layers 0..L-1; the library reports layer L with the final norm applied, which `lens` covers."""
+    deviations = []
+    for content in contents:
+        own = adapter.hidden_states(adapter.collate([content]))[: adapter.n_layers]
+        expected = torch.stack([states[0].double().cpu() for states in own])
+        deviations.append(_apart(_read(adapter, [content])[0][:-1], expected))
+    return Measured(_worst(deviations), _tolerance(adapter, EXACT))
+
+
+def _head(adapter: Adapter) -> Measured:
+    ramp = torch.linspace(-100, 100, adapter.unembedding.weight.shape[0])
+    expected = adapter.head_response(ramp)
+    found = adapter.unembedding.finish(ramp)
+    return Measured(_relative(found, expected), _tolerance(adapter, EXACT))
+
+
+def _lens(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
+    deviations, size = [], 1.0
+    for content in contents:
+        last = next(capture(adapter, [content], "all", layers=[adapter.n_layers])).values[0]
+        found = adapter.unembedding.logits(adapter.final_norm(last)).double().cpu()
+        own = adapter.logits(adapter.collate([content]))[0].double().cpu()
+        size = max(size, float(own.abs().max()))
+        same = found.shape == own.shape
+        deviations.append(
+            float((found.log_softmax(-1) - own.log_softmax(-1)).abs().max()) if same else math.inf
+        )
+    floor = 1e-4 if _tolerance(adapter, EXACT) < 1e-3 else 1e-2
+    rounding = torch.finfo(adapter.dtype).eps if adapter.dtype.is_floating_point else 1e-2
+    return Measured(_worst(deviations), floor + 2 * rounding * size)
+
+
+def _zero_edit(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
+    inputs = adapter.collate(contents)
+    before = adapter.logits(inputs)
+    with write(adapter, {layer: lambda states, _: states + 0 for layer in range(adapter.n_layers + 1)}):
+        after = adapter.logits(inputs)
+    return Measured(_relative(after[inputs.mask], before[inputs.mask]), _tolerance(adapter, EXACT))
+
+
+def _read_write(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
+    """A write at l is read back at l, leaves the layers below as they were and changes all above and the logits."""
+    tolerance, content, depth = _tolerance(adapter, EXACT), contents[0], adapter.n_layers
+    before = _read(adapter, [content])[0]
+    deviations, why = [], ""
+    for layer in sorted({0, 1, depth // 2, depth - 1, depth}):
+        written: list[Tensor] = []
+        with write(adapter, {layer: partial(_shift, written)}):
+            after = _read(adapter, [content])[0]
+            logits = adapter.logits(adapter.collate([content]))[0]
+        target = written[0][0].double().cpu()
+        at = _apart(after[layer : layer + 1], target[None])
+        below = _apart(after[:layer], before[:layer]) if layer else 0.0
+        above = [_apart(after[k : k + 1], before[k : k + 1]) for k in range(layer, depth + 1)]
+        own = adapter.unembedding.logits(adapter.final_norm(after[depth].to(adapter.dtype)))
+        out = _relative(own.cpu(), logits.cpu())
+        deviations += [at, below, out]
+        if min(above) <= tolerance:
+            deviations.append(math.inf)
+            why = f"a write at layer {layer} did not change all layers from {layer} on"
+        elif max(at, below, out) > tolerance and not why:
+            why = f"write at layer {layer}: {at:.3g} at it, {below:.3g} below it, {out:.3g} in the logits"
+    return Measured(_worst(deviations), tolerance, why)
+
+
+def _shift(written: list[Tensor], states: Tensor, _: Inputs) -> Tensor:
+    """Adds half of each state's length in a fixed direction, and remembers the result."""
+    direction = torch.randn(states.shape[-1], generator=torch.Generator().manual_seed(0))
+    direction = (direction / direction.norm()).to(states)
+    changed = states + 0.5 * states.norm(dim=-1, keepdim=True) * direction
+    written.append(changed)
+    return changed
+
+
+def _batch_right(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
+    together = _read(adapter, contents)
+    single = [_read(adapter, [content])[0] for content in contents]
+    deviations = [_apart(one, other) for one, other in zip(together, single, strict=True)]
+    return Measured(_worst(deviations), _tolerance(adapter, BATCHED))
+
+
+def _batch_left(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
+    inputs = adapter.collate(contents, padding="left")
+    states: dict[int, Tensor] = {}
+    with visiting(adapter, {layer: partial(_note, states, layer) for layer in range(adapter.n_layers + 1)}):
+        adapter.forward(inputs)
+    stacked = torch.stack([states[layer] for layer in range(adapter.n_layers + 1)])
+    deviations = []
+    for row, content in enumerate(contents):
+        expected = _read(adapter, [content])[0]
+        deviations.append(_apart(stacked[:, row, inputs.mask[row].cpu()], expected))
+    return Measured(_worst(deviations), _tolerance(adapter, BATCHED))
+
+
+def _note(states: dict[int, Tensor], layer: int, found: Tensor) -> None:
+    states[layer] = found.double().cpu()
