@@ -54,9 +54,9 @@ class Expression:
         return gap.join((spell(self.a, language), operator(self.op, language), spell(self.b, language)))
 
     def neighbours(self) -> tuple[Expression, ...]:
-        """The same with one operand one lower or higher, both staying at least 1."""
+        """The same with one operand one lower or higher, a staying in 1..99 and b in 1..9."""
         moved = [(self.a - 1, self.b), (self.a + 1, self.b), (self.a, self.b - 1), (self.a, self.b + 1)]
-        return tuple(Expression(a, self.op, b) for a, b in moved if a >= 1 and b >= 1)
+        return tuple(Expression(a, self.op, b) for a, b in moved if 1 <= a <= 99 and 1 <= b <= 9)
 
 
 @cache

@@ -52,7 +52,7 @@ def collect(
     name: str, card: Card, columns: dict[str, list[str]], paths: Sequence[Path], path: str,
     negatives: dict[str, list[tuple[str, ...]]] | None = None, version: str = "",
 ) -> Parallel:  # fmt: skip
-    """Equal-length columns -> Parallel; items with an empty side are dropped and counted. Ids count from 0."""
+    """Equal-length columns -> Parallel; items with an empty side are dropped and counted."""
     sides = {code: [text.strip() for text in column] for code, column in columns.items()}
     given = len(next(iter(sides.values())))
     keep = [i for i in range(given) if all(column[i] for column in sides.values())]
