@@ -28,12 +28,47 @@ SIZE = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 256,
 }
-FULL_HEADS = {**SIZE, "num_key_value_heads": 4}
-OLD = {"n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 256}
+GPT = {"n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 256}
+NEOX = {name: value for name, value in SIZE.items() if name != "num_key_value_heads"}
 # family -> its model type and what its configuration needs beyond the vocabulary
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("llama", SIZE),
-    "gpt2": ("gpt2", OLD),
+    "mistral": ("mistral", {**SIZE, "sliding_window": 8}),
+    "qwen2": ("qwen2", SIZE),
+    "qwen3": ("qwen3", {**SIZE, "head_dim": 8}),
+    "gemma2": (
+        "gemma2",
+        {**SIZE, "head_dim": 8, "sliding_window": 8, "final_logit_softcapping": 5.0, "query_pre_attn_scalar": 8},
+    ),
+    "gemma3": ("gemma3_text", {**SIZE, "head_dim": 8, "sliding_window": 8, "query_pre_attn_scalar": 8}),
+    "olmo2": ("olmo2", SIZE),
+    "phi3": ("phi3", SIZE),
+    "cohere": ("cohere", {**SIZE, "logit_scale": 0.25}),
+    "granite": (
+        "granite",
+        {**SIZE, "logits_scaling": 3.0, "embedding_multiplier": 2.0, "residual_multiplier": 0.7},
+    ),
+    "gpt2": ("gpt2", GPT),
+    "gptj": ("gptj", {**GPT, "rotary_dim": 4}),
+    "gpt_neo": ("gpt_neo", {"hidden_size": 32, "num_layers": 4, "num_heads": 4, "max_position_embeddings": 256,
+                            "attention_types": [[["global", "local"], 2]], "window_size": 8}),
+    "gpt_neox": ("gpt_neox", NEOX),
+    "phi": ("phi", NEOX),
+    "opt": ("opt", {**NEOX, "ffn_dim": 48, "word_embed_proj_dim": 32}),
+    "opt_narrow": (
+        "opt",
+        {**NEOX, "ffn_dim": 48, "word_embed_proj_dim": 16, "do_layer_norm_before": False},
+    ),
+    "bloom": ("bloom", {"hidden_size": 32, "n_layer": 4, "n_head": 4}),
+    "falcon": ("falcon", {**NEOX, "new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon_alibi": ("falcon", {**NEOX, "alibi": True, "multi_query": True, "parallel_attn": False, "bias": True}),
+    "stablelm": ("stablelm", SIZE),
+    "starcoder2": ("starcoder2", SIZE),
+    "mixtral": ("mixtral", {**SIZE, "num_local_experts": 4, "num_experts_per_tok": 2}),
+    "qwen3_moe": ("qwen3_moe", {**SIZE, "head_dim": 8, "num_experts": 4, "num_experts_per_tok": 2,
+                                "moe_intermediate_size": 24}),
+    "mpt": ("mpt", {"d_model": 32, "n_layers": 4, "n_heads": 4, "max_seq_len": 256}),
+    "gpt_bigcode": ("gpt_bigcode", GPT),
 }
 
 

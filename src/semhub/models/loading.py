@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from semhub.errors import ModelError, SelfCheckError, SemhubError, UsageError
+from semhub.models.baichuan import FILES, read_baichuan
 from semhub.models.base import Adapter
 from semhub.models.decoder import DecoderAdapter
 from semhub.models.sources import (
     Source,
+    local_folder,
     organisms,
     read_config,
     refuse_other_kinds,
@@ -83,13 +85,18 @@ def _from_source(
     refuse_other_kinds(source, raw)
     refuse_without_weights(source)
     remote = {"revision": revision, "trust_remote_code": trust_remote_code}
-    if "auto_map" in raw and not trust_remote_code and not _known(str(raw.get("model_type"))):
+    baichuan = raw.get("model_type") == "baichuan"
+    if "auto_map" in raw and not baichuan and not trust_remote_code and not _known(str(raw.get("model_type"))):
         raise ModelError(
             f"{source.given} needs code from its own repository: read it, then use --trust-remote-code."
         )
     with _one_line(source.given):
-        model = _read_weights(source, remote, place)
-        tokenizer = _read_tokenizer(tokenizer or source.path, remote)
+        if baichuan:
+            model, own = read_baichuan(local_folder(source, FILES, revision), raw, place.arguments())
+            tokenizer = _read_tokenizer(tokenizer, remote) if tokenizer else own
+        else:
+            model = _read_weights(source, remote, place)
+            tokenizer = _read_tokenizer(tokenizer or source.path, remote)
     commit = getattr(model.config, "_commit_hash", None) or revision or ""
     return _adapter(model, tokenizer, name=source.name, model_id=source.given, revision=commit)
 

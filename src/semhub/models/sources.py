@@ -95,6 +95,15 @@ def _hub_file(model_id: str, name: str, revision: str | None) -> Path:
         raise ModelError(f"{model_id} cannot be fetched from the Hugging Face Hub: {reason}") from error
 
 
+def local_folder(source: Source, patterns: list[str], revision: str | None) -> Path:
+    """The folder of the source's files, fetched from the Hub where they are not here."""
+    if source.folder is not None:
+        return source.folder
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(source.given, revision=revision, allow_patterns=patterns))
+
+
 def _hub_reachable() -> bool:
     """One attempt to connect; behind a proxy the attempt is left to the Hub's own client."""
     if any(
