@@ -1,0 +1,150 @@
+"""Language mass by layer: how much of what the lens reads belongs to which language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import altair as alt
+import pandas as pd
+
+from semhub.figures import theme
+from semhub.figures.draft import Draft
+from semhub.figures.layers import Panel, background, heading
+from semhub.figures.tables import Run, band_of
+
+SHOWN = 5
+NAMES = {
+    "ar": "Arabic", "bn": "Bengali", "cs": "Czech", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
+    "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian",
+    "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "pl": "Polish",
+    "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "sw": "Swahili", "th": "Thai",
+    "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+
+
+def language_name(code: str) -> str:
+    return NAMES.get(code, code)
+
+
+def language_mass(run: Run, experiment: str) -> Iterator[Draft]:
+    """One stacked chart for each input language, its entropy below it."""
+    rows = run.results[run.results["experiment"] == experiment]
+    spoke = str(run.experiment(experiment).get("spoke") or experiment.split(".")[0])
+    dominant = str(run.manifest.get("dominant", {}).get("language") or "")
+    for variant in rows["variant"].unique():
+        one = rows[(rows["variant"] == variant) & rows["estimate"].notna()]
+        mass = one[one["measure"] == "language_mass"]
+        panel = Panel(
+            f"Language mass · {language_name(variant)} input",
+            f"n = {int(mass['n'].max()):,} texts · share of the lens by layer" if len(mass) else "n = 0",
+            "share",
+            run.n_layers,
+            band_of(run.verdict(spoke, "P2")),
+        )
+        chart = (
+            _chart(mass, one[one["measure"] == "language_entropy"], dominant, variant, panel)
+            if len(mass)
+            else None
+        )
+        caption = (
+            "Share of the lens's probability on tokens of each language, all positions; below, its entropy. "
+            "Whiskers: 95% interval of the lowest language in the stack."
+        )
+        yield Draft(f"{experiment}-{variant}-mass", experiment, panel.title, caption, chart, one)
+
+
+def _chart(
+    mass: pd.DataFrame, entropy: pd.DataFrame, dominant: str, spoken: str, panel: Panel
+) -> alt.VConcatChart:
+    peak = mass.groupby("condition")["estimate"].max().sort_values(ascending=False)
+    first = [code for code in dict.fromkeys((dominant, spoken)) if code in peak.index]
+    order = [*first, *(code for code in peak.index if code not in first)][:SHOWN]
+    table = mass.pivot_table(index="layer", columns="condition", values="estimate", aggfunc="mean").fillna(
+        0.0
+    )
+    rest = 1.0 - table[order].sum(axis=1)
+    stack = table[order].assign(**({"other": rest.clip(lower=0.0)} if rest.max() > 5e-3 else {}))
+    labels = {code: language_name(code) if code != "other" else "all others" for code in stack.columns}
+    top = stack.cumsum(axis=1)
+    areas = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "layer": stack.index,
+                    "label": labels[code],
+                    "low": top[code] - stack[code],
+                    "high": top[code],
+                }
+            )
+            for code in stack.columns
+        ]
+    )
+    domain = list(labels.values())
+    colors = [
+        *theme.CYCLE[:SHOWN][: len(domain) - ("other" in labels)],
+        *([theme.LIGHT_GREY] if "other" in labels else []),
+    ]
+    x = theme.layer_axis(panel.n_layers)
+    y = alt.Y("low:Q", title=panel.y_title, scale=alt.Scale(domain=[0, 1]))
+    color = alt.Color("label:N", title=None, scale=alt.Scale(domain=domain, range=colors))
+    area = (
+        alt.Chart(areas)
+        .mark_area(opacity=0.75, stroke="white", strokeWidth=1)
+        .encode(x=x, y=y, y2="high:Q", color=color)
+    )
+    bottom = mass[mass["condition"] == order[0]]
+    whiskers = (
+        alt.Chart(bottom)
+        .mark_rule(color=theme.INK, strokeWidth=1.2)
+        .encode(x=x, y="ci_low:Q", y2="ci_high:Q")
+    )
+    names = (
+        alt.Chart(_places(areas))
+        .mark_text(fontSize=11, color=theme.INK, align="center")
+        .encode(x=theme.layer_axis(panel.n_layers, "at"), y="middle:Q", text="label:N")
+    )
+    stacked = alt.layer(*_edges(panel), area, whiskers, names).properties(
+        width=theme.WIDTH, height=theme.HEIGHT - 40, title=heading(panel)
+    )
+    if not len(entropy):
+        return alt.vconcat(stacked).configure(**theme.config())
+    base = alt.Chart(entropy).encode(x=x)
+    plot = alt.layer(
+        *background(panel, label=False),
+        base.mark_area(opacity=0.25, color=theme.GREY).encode(
+            y=alt.Y("ci_low:Q", title="entropy (bit)"), y2="ci_high:Q"
+        ),
+        base.mark_line(color=theme.INK, strokeWidth=1.4).encode(y=alt.Y("estimate:Q", title="entropy (bit)")),
+    ).properties(width=theme.WIDTH, height=60)
+    return alt.vconcat(stacked, plot, spacing=8).configure(**theme.config())
+
+
+def _edges(panel: Panel) -> list[alt.LayerChart]:
+    """The band's name above the plot; the areas hide its background, the entropy panel shows it."""
+    parts = background(panel)
+    return (
+        [
+            *parts,
+            alt.Chart(pd.DataFrame({"low": [0], "high": [1]}))
+            .mark_rect(color="white")
+            .encode(y="low:Q", y2="high:Q"),
+        ]
+        if parts
+        else []
+    )
+
+
+def _places(areas: pd.DataFrame) -> pd.DataFrame:
+    """Where a name fits into its area: at its thickest layer away from the edges."""
+    rows = []
+    last = areas["layer"].max()
+    for label, area in areas.groupby("label", sort=False):
+        inner = area[(area["layer"] > 0.12 * last) & (area["layer"] < 0.88 * last)]
+        if not len(inner):
+            continue
+        best = inner.loc[
+            [(inner["high"] - inner["low"]).to_numpy().argmax() == i for i in range(len(inner))]
+        ].iloc[0]
+        if best["high"] - best["low"] >= 0.09:
+            rows.append({"at": best["layer"], "middle": (best["high"] + best["low"]) / 2, "label": label})
+    return pd.DataFrame(rows, columns=["at", "middle", "label"])

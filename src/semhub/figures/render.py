@@ -1,0 +1,49 @@
+"""A chart becomes SVG, PNG and PDF, with the font that is shipped so that Chinese shows on any machine."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from semhub.errors import RunFolderError
+
+FONT_FOLDER = Path(__file__).parent / "fonts"
+PNG_SCALE = 2.0
+VALIDATE = False  # the tests set it; checking the schema takes a quarter of the time
+IDENTIFIER = re.compile(r'(\bid="|url\(#|href="#)')
+
+
+@functools.cache
+def _fonts() -> None:
+    vl_convert.register_font_directory(str(FONT_FOLDER))
+
+
+def specification(chart: Any) -> dict[str, Any]:
+    """The chart as a Vega-Lite document with its data inside, whatever their number."""
+    with alt.data_transformers.enable("default", max_rows=None):
+        return dict(chart.to_dict(validate=VALIDATE))
+
+
+def to_svg(document: dict[str, Any], prefix: str) -> str:
+    """SVG text. `prefix` keeps its identifiers apart from those of other figures in one page."""
+    _fonts()
+    svg = str(vl_convert.vegalite_to_svg(document))
+    return IDENTIFIER.sub(lambda match: f"{match.group(1)}{prefix}-", svg)
+
+
+def write_files(svg: str, stem: Path) -> None:
+    """Writes stem.svg, stem.png (twice the size on screen) and stem.pdf."""
+    _fonts()
+    try:
+        stem.with_name(stem.name + ".svg").write_text(svg, encoding="utf-8")
+        stem.with_name(stem.name + ".png").write_bytes(vl_convert.svg_to_png(svg, scale=PNG_SCALE))
+        stem.with_name(stem.name + ".pdf").write_bytes(vl_convert.svg_to_pdf(svg))
+    except OSError as error:
+        raise RunFolderError(
+            f"cannot write {stem}: {error.strerror or error}. Free space or check the folder."
+        ) from error

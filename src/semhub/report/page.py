@@ -1,0 +1,240 @@
+"""Builds report.html from a run folder's tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from semhub.errors import RunFolderError
+from semhub.figures import Figure, Run, draw_all, read_run
+from semhub.figures.tables import finite
+from semhub.report.doubts import doubts
+from semhub.report.grid import view
+from semhub.report.html import data_link, environment, stylesheet
+from semhub.report.words import MEASURES, PREDICTIONS, PUBLISHED, cell, count, dominant_line, number
+
+TABLE_ROWS = 200
+TABLE_COLUMNS = (
+    "variant",
+    "measure",
+    "condition",
+    "layer",
+    "estimate",
+    "ci_low",
+    "ci_high",
+    "n",
+    "n_clusters",
+    "p_adjusted",
+)
+GRIDS_AT_ONCE = 3
+
+
+def write(run_dir: Path | str) -> Path:
+    """Draws the figures of a run folder and writes its report.html. Raises RunFolderError if it is no run."""
+    run = read_run(run_dir)
+    figures = draw_all(run)
+    path = run.folder / "report.html"
+    text = render(run, figures)
+    temporary = path.with_name("report.html.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise RunFolderError(
+            f"cannot write {path}: {error.strerror or error}. Free space or choose --out."
+        ) from error
+    return path
+
+
+def render(run: Run, figures: list[Figure]) -> str:
+    """The page as text."""
+    manifest = run.manifest
+    drawn = [figure for figure in figures if not figure.name.startswith("grid-")]
+    spokes = [_spoke(run, spoke, drawn) for spoke in run.spokes()]
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            css=stylesheet(),
+            manifest=manifest,
+            headline=_headline(manifest),
+            dominant=dominant_line(manifest.get("dominant", {})),
+            predictions=PREDICTIONS,
+            n_layers=run.n_layers,
+            spokes=spokes,
+            doubts=doubts(run),
+            config=[(key, _plain(value)) for key, value in dict(manifest.get("config", {})).items()],
+            facts=_facts(manifest),
+            number=number,
+            count=count,
+        )
+    )
+
+
+def _headline(manifest: Mapping[str, Any]) -> list[str]:
+    parts = [str(manifest["model"].get("id", "")), str(manifest.get("started", ""))[:10]]
+    if manifest.get("preset"):
+        parts.append(f"{manifest['preset']} preset")
+    parts += [f"lens: {manifest.get('lens', '')}", f"seed {manifest.get('seed', '')}"]
+    return [part for part in parts if part]
+
+
+def _facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The provenance block: what was run, on what, with which versions."""
+    model = manifest["model"]
+    libraries = ", ".join(
+        f"{name} {version}" for name, version in dict(manifest.get("libraries", {})).items()
+    )
+    rows = [
+        ("model", str(model.get("id", ""))),
+        ("revision", str(model.get("revision") or "none given")),
+        ("weights, sha256", str(model.get("weights_sha256") or "not on file")),
+        ("architecture", f"{model.get('architecture', '')}, {run_size(model)}"),
+        ("adapter", str(manifest.get("adapter", ""))),
+        ("lens", str(manifest.get("lens", ""))),
+        (
+            "dtype, device, attention",
+            ", ".join(str(manifest.get(key, "")) for key in ("dtype", "device", "attention")),
+        ),
+        ("seed", str(manifest.get("seed", ""))),
+        ("started, seconds", f"{manifest.get('started', '')}, {number(manifest.get('seconds'))}"),
+        ("semhub", f"{manifest.get('semhub_version', '')}, schema {manifest.get('schema_version', '')}"),
+        ("libraries", libraries),
+        ("configuration hash", str(manifest.get("config_hash", ""))),
+    ]
+    return rows
+
+
+def run_size(model: Mapping[str, Any]) -> str:
+    return (
+        f"{count(model.get('n_parameters')) or '?'} parameters, {model.get('n_layers')} layers, "
+        f"d_model {model.get('d_model')}, vocabulary {count(model.get('vocab_size')) or '?'}"
+    )
+
+
+def _spoke(run: Run, spoke: str, figures: list[Figure]) -> dict[str, Any]:
+    experiments = [entry for entry in run.manifest.get("experiments", ()) if entry.get("spoke") == spoke]
+    ids = [str(entry.get("id")) for entry in experiments]
+    grids = [view(grid) for grid in run.grids if str(grid.get("experiment", "")) in ids]
+    cells = {prediction: cell(run.verdict(spoke, prediction)) for prediction in PREDICTIONS}
+    blocks = []
+    for prediction in PREDICTIONS:
+        verdict = run.verdict(spoke, prediction)
+        mine = [
+            _experiment(run, entry, figures) for entry in experiments if entry.get("prediction") == prediction
+        ]
+        if verdict is not None or mine:
+            blocks.append(
+                {
+                    "prediction": prediction,
+                    "meaning": PREDICTIONS[prediction],
+                    "cell": cells[prediction],
+                    "measure": MEASURES.get(
+                        str((verdict or {}).get("measure")), str((verdict or {}).get("measure") or "")
+                    ),
+                    "variant": str((verdict or {}).get("variant") or ""),
+                    "detectable": number((verdict or {}).get("detectable")),
+                    "checks": [_check(check) for check in (verdict or {}).get("checks") or ()],
+                    "experiments": mine,
+                    "published": PUBLISHED,
+                }
+            )
+    pictures = [
+        _experiment(run, entry, figures)
+        for entry in experiments
+        if entry.get("prediction") not in PREDICTIONS
+    ]
+    return {
+        "name": spoke,
+        "cells": cells,
+        "blocks": blocks,
+        "pictures": pictures,
+        "grids": grids[:GRIDS_AT_ONCE],
+        "more_grids": grids[GRIDS_AT_ONCE:],
+    }
+
+
+def _check(check: Mapping[str, Any]) -> dict[str, str]:
+    passed = check.get("passed")
+    value = check.get("value")
+    symbol = (
+        {True: "● passed", False: "○ failed"}.get(passed, "◌ not made")
+        if isinstance(passed, bool)
+        else "◌ not made"
+    )
+    return {
+        "name": str(check.get("name", "")),
+        "outcome": symbol,
+        "value": str(value)
+        if isinstance(value, str)
+        else number(value)
+        if finite(value) is not None
+        else "–",
+        "detail": str(check.get("detail") or ""),
+    }
+
+
+def _experiment(run: Run, entry: Mapping[str, Any], figures: list[Figure]) -> dict[str, Any]:
+    name = str(entry.get("id"))
+    mine = [_figure(figure, entry) for figure in figures if figure.experiment == name]
+    cases = [case for case in run.manifest.get("cases", ()) if case.get("experiment") == name]
+    data = [item for item in run.manifest.get("data", ()) if name in (item.get("experiments") or ())]
+    return {
+        "id": name,
+        "title": str(entry.get("title", "")),
+        "question": str(entry.get("question", "")),
+        "if_false": str(entry.get("if_false", "")),
+        "data": [
+            f"{item.get('name')} ({item.get('source')}, version {item.get('version')}, {item.get('licence')})"
+            for item in data
+        ],
+        "cases": [
+            {
+                "variant": str(case.get("variant", "")),
+                "given": count(case.get("given")),
+                "kept": count(case.get("kept")),
+                "dropped": [f"{count(n)} {reason}" for reason, n in dict(case.get("dropped") or {}).items()],
+            }
+            for case in cases
+        ],
+        "figures": [figure for figure in mine if figure["main"]],
+        "more": [figure for figure in mine if not figure["main"]],
+    }
+
+
+def _figure(figure: Figure, entry: Mapping[str, Any]) -> dict[str, Any]:
+    frame = figure.data
+    columns = [name for name in (*TABLE_COLUMNS, *frame.columns) if name in frame.columns]
+    if "estimate" in columns:
+        columns = [name for name in TABLE_COLUMNS if name in columns]
+    columns = list(dict.fromkeys(columns))
+    return {
+        "name": figure.name,
+        "title": figure.title,
+        "caption": figure.caption,
+        "if_false": str(entry.get("if_false", "")),
+        "svg": Markup(figure.svg),
+        "csv": data_link(figure.csv),
+        "columns": columns,
+        "rows": [
+            [_plain(value) for value in row]
+            for row in frame[columns].head(TABLE_ROWS).itertuples(index=False)
+        ],
+        "left_out": max(0, len(frame) - TABLE_ROWS),
+        "main": figure.main,
+    }
+
+
+def _plain(value: object) -> str:
+    """A table's entry: short numbers, whole ones whole, nothing for what is missing."""
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return ""
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.4g}"
+    if isinstance(value, float):
+        return str(int(value))
+    return str(value)
