@@ -51,7 +51,10 @@ def lens_input(adapter: Adapter, states: Tensor, layers: Sequence[int], mode: Le
         raise UsageError(f"unknown lens mode {mode!r}; choose one of {', '.join(LENS_MODES)}.")
     if mode == "final_norm":
         return adapter.final_norm(states).float()
-    last = [adapter.final_norm(states[i]) if layer == adapter.n_layers else states[i] for i, layer in enumerate(layers)]
+    last = [
+        adapter.final_norm(states[i]) if layer == adapter.n_layers else states[i]
+        for i, layer in enumerate(layers)
+    ]
     return torch.stack(last).float()
 
 

@@ -36,7 +36,9 @@ def spoke(name: str) -> ModuleType:
         return _from_file(Path(name))
     known = spokes()
     if name not in known:
-        raise UsageError(f"unknown spoke {name!r}; there are {', '.join(known)}, or give the path of a .py file.")
+        raise UsageError(
+            f"unknown spoke {name!r}; there are {', '.join(known)}, or give the path of a .py file."
+        )
     return known[name]
 
 
@@ -53,7 +55,9 @@ def experiments(spoke_names: Sequence[str] = (), ids: Sequence[str] = ()) -> lis
             raise UsageError(f"unknown experiment {name!r}; `semhub list experiments` shows what there is.")
     chosen = [experiment for experiment in found if not ids or experiment.id in ids]
     if not chosen:
-        raise UsageError(f"no experiment is left: {', '.join(ids)} is not in the spokes {', '.join(spoke_names)}.")
+        raise UsageError(
+            f"no experiment is left: {', '.join(ids)} is not in the spokes {', '.join(spoke_names)}."
+        )
     return chosen
 
 

@@ -68,10 +68,12 @@ def rows_frame(**columns: object) -> pd.DataFrame:
     extra = set(frame.columns) - set(ROW_SCHEMA.names)
     if missing or extra:
         raise ValueError(f"rows need the columns {ROW_SCHEMA.names}; missing {missing}, unknown {extra}")
-    return frame[ROW_SCHEMA.names]
+    return pd.DataFrame(frame[ROW_SCHEMA.names])
 
 
-def long_rows(values: np.ndarray, case_ids: list[str], cluster_ids: list[str], **fixed: object) -> pd.DataFrame:
+def long_rows(
+    values: np.ndarray, case_ids: list[str], cluster_ids: list[str], **fixed: object
+) -> pd.DataFrame:
     """values [layer, case] -> one row per layer and case; `fixed` are the columns common to all rows."""
     n_layers, n_cases = values.shape
     return rows_frame(
@@ -105,7 +107,9 @@ def write_table(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise RunFolderError(f"cannot write {path}: {error.strerror or error}. Free space or choose --out.") from error
+        raise RunFolderError(
+            f"cannot write {path}: {error.strerror or error}. Free space or choose --out."
+        ) from error
 
 
 def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
@@ -115,10 +119,14 @@ def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
         try:
             table = pq.read_table(path)
         except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(f"{path} is not a readable shard: {error}. Delete it and run the command again.") from error
+            raise DataError(
+                f"{path} is not a readable shard: {error}. Delete it and run the command again."
+            ) from error
         if table.schema.names != ROW_SCHEMA.names:
-            raise DataError(f"{path} has the columns {table.schema.names}, not those of schema {SCHEMA_VERSION}.")
+            raise DataError(
+                f"{path} has the columns {table.schema.names}, not those of schema {SCHEMA_VERSION}."
+            )
         tables.append(table.cast(ROW_SCHEMA))
     if not tables:
         return pd.DataFrame({name: [] for name in ROW_SCHEMA.names})
-    return pa.concat_tables(tables).to_pandas()
+    return pd.DataFrame(pa.concat_tables(tables).to_pandas())

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from semhub import lens
 from semhub.capture import capture_all
+from semhub.lens import LensMode, lens_input, read
 from semhub.measures.trend import TokenLanguages
 from semhub.models.base import Adapter
 from semhub.types import Content
@@ -21,7 +21,7 @@ def grid(
     content: Content,
     *,
     top_k: int = 5,
-    mode: lens.LensMode = "final_norm",
+    mode: LensMode = "final_norm",
     special_tokens: bool = True,
     tokens: TokenLanguages | None = None,
     batch_tokens: int = 4096,
@@ -36,10 +36,12 @@ def grid(
     cells = []
     for layer in range(adapter.n_layers + 1):
         values = states[layer : layer + 1].to(adapter.device, adapter.dtype)
-        ready = lens.lens_input(adapter, values, [layer], mode)[0]
-        read = lens.read(adapter.unembedding, ready, top_k=top_k, readable=adapter.n_tokens)
-        pairs = zip(read.top_ids.tolist(), read.top_logprob.exp().tolist(), strict=True)
-        cells.append([[_cell(adapter, i, p, tokens) for i, p in zip(ids, ps, strict=True)] for ids, ps in pairs])
+        ready = lens_input(adapter, values, [layer], mode)[0]
+        found = read(adapter.unembedding, ready, top_k=top_k, readable=adapter.n_tokens)
+        pairs = zip(found.top_ids.tolist(), found.top_logprob.exp().tolist(), strict=True)
+        cells.append(
+            [[_cell(adapter, i, p, tokens) for i, p in zip(ids, ps, strict=True)] for ids, ps in pairs]
+        )
     return {
         "lens": mode,
         "layers": list(range(adapter.n_layers + 1)),

@@ -23,11 +23,11 @@ def overlap_and_cka(states: PairStates, permutations: np.ndarray) -> dict[str, n
 
     The identity permutation gives the observed value. Needs at least 4 pairs.
     """
-    index = torch.from_numpy(permutations).to(states.a.device)
+    index = torch.from_numpy(permutations).to(states.device)
     out = {name: np.empty((len(permutations), states.n_layers)) for name in MEASURES}
     for layer in range(states.n_layers):
-        a = states.a[layer] - states.a[layer].mean(dim=0)
-        b = states.b[layer] - states.b[layer].mean(dim=0)
+        a, b = states.a(layer), states.b(layer)
+        a, b = a - a.mean(dim=0), b - b.mean(dim=0)
         unit_a, unit_b, _ = sides(states, layer, centred=True)
         out["mutual_knn"][:, layer] = _overlap(unit_a, unit_b, index)
         out["cka"][:, layer] = _cka(a, b, index)

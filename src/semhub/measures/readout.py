@@ -16,8 +16,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from semhub import lens
 from semhub.capture import capture
+from semhub.lens import LensMode, lens_input, read
 from semhub.measures.words import REQUIRED, Ready
 from semhub.models.base import Adapter
 from semhub.results import draw_rows, long_rows
@@ -49,7 +49,7 @@ def measure(
     *,
     experiment: str,
     variant: str,
-    mode: lens.LensMode,
+    mode: LensMode,
     batch_tokens: int,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
@@ -72,7 +72,9 @@ def measure(
         here = np.concatenate([cases_of[int(contents[c])] for c in dict.fromkeys(states.content.tolist())])
         local = {int(c): i for i, c in enumerate(contents.tolist())}
         rows = torch.tensor([row_of[local[int(ready.content[i])], int(ready.position[i])] for i in here])
-        for layers, scores in _word_scores(adapter, ready, forms, states.values, mode, len(plan.permutations)):
+        for layers, scores in _word_scores(
+            adapter, ready, forms, states.values, mode, len(plan.permutations)
+        ):
             scores = scores[:, rows.to(scores.device)]
             for name, columns in groups.items():
                 logprob[name][layers][:, here] = _best(scores, columns[here]).cpu().numpy()
@@ -82,7 +84,7 @@ def measure(
 
 
 def _word_scores(
-    adapter: Adapter, ready: Ready, forms: Tensor, states: Tensor, mode: lens.LensMode, n_draws: int
+    adapter: Adapter, ready: Ready, forms: Tensor, states: Tensor, mode: LensMode, n_draws: int
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yields (layer slice, scores [layer, row, word]) in slices small enough to hold, the draws included."""
     n_rows = states.shape[1]
@@ -90,8 +92,8 @@ def _word_scores(
     step = max(1, SCORES_AT_ONCE // max(1, n_rows * width))
     for start in range(0, states.shape[0], step):
         layers = list(range(start, min(start + step, states.shape[0])))
-        ready_states = lens.lens_input(adapter, states[start : layers[-1] + 1], layers, mode).flatten(0, 1)
-        logprob = lens.read(adapter.unembedding, ready_states, targets=ready.targets).logprob
+        ready_states = lens_input(adapter, states[start : layers[-1] + 1], layers, mode).flatten(0, 1)
+        logprob = read(adapter.unembedding, ready_states, targets=ready.targets).logprob
         scores = torch.full((len(logprob), len(forms)), -torch.inf, device=logprob.device)
         for column in forms.T:
             scored = logprob[:, column.clamp_min(0)].masked_fill_(column < 0, -torch.inf)
@@ -101,7 +103,11 @@ def _word_scores(
 
 def _padded(groups: list[tuple[int, ...]]) -> Tensor:
     width = max((len(group) for group in groups), default=0) or 1
-    return torch.tensor([list(group) + [-1] * (width - len(group)) for group in groups]).reshape(-1, width).long()
+    return (
+        torch.tensor([list(group) + [-1] * (width - len(group)) for group in groups])
+        .reshape(-1, width)
+        .long()
+    )
 
 
 def _best(scores: Tensor, columns: Tensor) -> Tensor:
@@ -127,7 +133,9 @@ class _Concept:
         self.diagonal = np.zeros((n_layers, n))
         self.row_mean = {name: np.zeros((n_layers, n)) for name in plan.subsets}
         self.column_sum = {name: np.zeros((n_layers, n_words)) for name in plan.subsets}
-        self.permutations = plan.permutations if condition == "dominant" else np.empty((0, n_words), dtype=np.int64)
+        self.permutations = (
+            plan.permutations if condition == "dominant" else np.empty((0, n_words), dtype=np.int64)
+        )
         self.permuted_sum = {name: np.zeros((len(self.permutations), n_layers)) for name in plan.subsets}
 
     def add(self, layers: slice, cases: np.ndarray, scores: Tensor) -> None:
@@ -136,7 +144,9 @@ class _Concept:
         self.diagonal[layers, cases] = m.gather(2, own.expand(len(m), -1)[:, :, None])[:, :, 0].cpu().numpy()
         permuted = None
         if len(self.permutations):
-            index = torch.from_numpy(np.ascontiguousarray(self.permutations[:, self.word_of[cases]].T)).to(m.device)
+            index = torch.from_numpy(np.ascontiguousarray(self.permutations[:, self.word_of[cases]].T)).to(
+                m.device
+            )
             permuted = torch.stack([layer.gather(1, index) for layer in m])  # [layer, case, draw]
         for name, keep in self.subsets.items():
             frequency = torch.from_numpy(self.frequency[name]).to(m.device)
@@ -158,7 +168,9 @@ class _Concept:
         """Mean concept score with word identities permuted [draw, layer]."""
         keep = self.subsets[name]
         column_mean = self.column_sum[name] / keep.sum()
-        grand = np.stack([column_mean[:, permutation] @ self.frequency[name] for permutation in self.permutations])
+        grand = np.stack(
+            [column_mean[:, permutation] @ self.frequency[name] for permutation in self.permutations]
+        )
         return np.asarray(self.permuted_sum[name] / keep.sum() - grand)
 
 

@@ -7,7 +7,7 @@ functions of index matrices that `PairStates` hands to whoever owns the statisti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,48 +19,63 @@ from semhub.types import Pair
 
 ROW_BLOCK = 1024
 CENTRED = "_centred"
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
 class PairStates:
-    """Last-position states of one pair set, float32.
+    """Last-position states of one pair set, kept once per content and picked layer by layer.
 
-    a, b [layer, case, d_model]; negatives [layer, negative, d_model] and their case in negative_of [negative].
+    states [layer, content, d_model] in any float dtype, on the host; a_index, b_index [case] and negative_index
+    [negative] point into its contents, negative_of [negative] into the cases. Work is done in float32 on `device`.
     """
 
     pairs: Sequence[Pair]
-    a: Tensor
-    b: Tensor
-    negatives: Tensor
+    states: Tensor
+    a_index: Tensor
+    b_index: Tensor
+    negative_index: Tensor
     negative_of: Tensor
+    device: torch.device = CPU
 
     @property
     def n_layers(self) -> int:
-        return int(self.a.shape[0])
+        return int(self.states.shape[0])
+
+    def pick(self, layer: int, index: Tensor) -> Tensor:
+        return self.states[layer].index_select(0, index).to(self.device, torch.float32)
+
+    def a(self, layer: int) -> Tensor:
+        return self.pick(layer, self.a_index)
+
+    def b(self, layer: int) -> Tensor:
+        return self.pick(layer, self.b_index)
 
     def subset(self, keep: np.ndarray) -> PairStates:
         """The same states for the cases where keep [case] is true."""
-        index = torch.from_numpy(np.flatnonzero(keep)).to(self.a.device)
-        position = torch.full((len(self.pairs),), -1, device=self.a.device)
-        position[index] = torch.arange(len(index), device=self.a.device)
+        index = torch.from_numpy(np.flatnonzero(keep))
+        position = torch.full((len(self.pairs),), -1)
+        position[index] = torch.arange(len(index))
         owner = position[self.negative_of]
-        return PairStates(
-            [self.pairs[i] for i in index.tolist()],
-            self.a[:, index],
-            self.b[:, index],
-            self.negatives[:, owner >= 0],
-            owner[owner >= 0],
+        return replace(
+            self,
+            pairs=[self.pairs[i] for i in index.tolist()],
+            a_index=self.a_index[index],
+            b_index=self.b_index[index],
+            negative_index=self.negative_index[owner >= 0],
+            negative_of=owner[owner >= 0],
         )
 
 
 def unit(states: Tensor) -> Tensor:
     """Rows scaled to length one; a zero row stays zero."""
-    return states / states.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    lengths: Tensor = states.norm(dim=-1, keepdim=True)
+    return states / lengths.clamp_min(1e-12)
 
 
 def sides(states: PairStates, layer: int, centred: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Unit states of a, b and the negatives at one layer; centred by the layer's mean over each side."""
-    a, b, negatives = states.a[layer], states.b[layer], states.negatives[layer]
+    a, b, negatives = states.a(layer), states.b(layer), states.pick(layer, states.negative_index)
     if centred:
         a, b, negatives = a - a.mean(dim=0), b - b.mean(dim=0), negatives - b.mean(dim=0)
     return unit(a), unit(b), unit(negatives)
@@ -97,7 +112,12 @@ def case_rows(states: PairStates, experiment: str, variant: str) -> pd.DataFrame
                 put(f"cosine{suffix}", "mismatched", layer, mismatched)
                 put(f"paper_score{suffix}", "matched", layer, matched - mismatched.double().mean().float())
             if len(negatives):
-                put(f"cosine{suffix}", "hard_negative", layer, _mean_by_owner(a, negatives, states.negative_of))
+                put(
+                    f"cosine{suffix}",
+                    "hard_negative",
+                    layer,
+                    _mean_by_owner(a, negatives, states.negative_of.to(a.device)),
+                )
             if groups is not None:
                 size = groups.sum(dim=0) @ groups.T
                 same = (found.group_sum - matched) / (size - 1)
@@ -138,8 +158,11 @@ def permuted(states: PairStates, permutations: np.ndarray) -> dict[str, np.ndarr
     Centring and the sum over all pairs do not depend on the pairing, so each draw costs n look-ups.
     """
     n, n_draws = len(states.pairs), len(permutations)
-    index = torch.from_numpy(permutations).to(states.a.device)
-    out = {name: np.empty((n_draws, states.n_layers)) for name in ("paper_score", "paper_score_centred", "retrieval")}
+    index = torch.from_numpy(permutations).to(states.device)
+    out = {
+        name: np.empty((n_draws, states.n_layers))
+        for name in ("paper_score", "paper_score_centred", "retrieval")
+    }
     for layer in range(states.n_layers):
         for centred in (False, True):
             a, b, _ = sides(states, layer, centred)
@@ -148,14 +171,18 @@ def permuted(states: PairStates, permutations: np.ndarray) -> dict[str, np.ndarr
             for start in range(0, n, ROW_BLOCK):
                 cosines = a[start : start + ROW_BLOCK] @ b.T
                 total += cosines.sum(dtype=torch.float64)
-                matched += cosines.gather(1, index[:, start : start + ROW_BLOCK].T).sum(dim=0, dtype=torch.float64)
+                matched += cosines.gather(1, index[:, start : start + ROW_BLOCK].T).sum(
+                    dim=0, dtype=torch.float64
+                )
             score = matched / n - (total - matched) / (n * (n - 1))
             out["paper_score_centred" if centred else "paper_score"][:, layer] = score.cpu().numpy()
             if centred:
                 found = _cross(a, b, None)
                 forward = (index == found.nearest_b).double().mean(dim=1)
                 # Pair j of the permuted set is (a_i, b_j) with permutation[i] = j.
-                backward = (index[:, found.nearest_a] == torch.arange(n, device=a.device)).double().mean(dim=1)
+                backward = (
+                    (index[:, found.nearest_a] == torch.arange(n, device=a.device)).double().mean(dim=1)
+                )
                 out["retrieval"][:, layer] = ((forward + backward) / 2).cpu().numpy()
     return out
 
@@ -166,16 +193,17 @@ def resampled(states: PairStates, weights: np.ndarray) -> dict[str, np.ndarray]:
 
     Means, centring and the baseline are recomputed in each sample; copies of one pair are not non-pairs.
     """
-    w = torch.from_numpy(weights).to(states.a.device, torch.float32)
+    w = torch.from_numpy(weights).to(states.device, torch.float32)
     size, squares = w.sum(dim=1), (w * w).sum(dim=1)
     out = {name: np.empty((len(weights), states.n_layers)) for name in ("paper_score", "paper_score_centred")}
     for layer in range(states.n_layers):
         a, b, _ = sides(states, layer, centred=False)
         cosines = (a * b).sum(dim=-1).expand(len(w), -1)
-        out["paper_score"][:, layer] = _weighted_score(cosines, w, (w @ a * (w @ b)).sum(dim=-1), size, squares)
+        out["paper_score"][:, layer] = _weighted_score(
+            cosines, w, (w @ a * (w @ b)).sum(dim=-1), size, squares
+        )
         # Removing the full mean first keeps the expansion below well conditioned.
-        a = states.a[layer] - states.a[layer].mean(dim=0)
-        b = states.b[layer] - states.b[layer].mean(dim=0)
+        a, b = _centre(states.a(layer)), _centre(states.b(layer))
         mean_a, mean_b = w @ a / size[:, None], w @ b / size[:, None]
         length_a, length_b = _length(a, mean_a), _length(b, mean_b)
         dots = (a * b).sum(dim=-1) - mean_b @ a.T - mean_a @ b.T + (mean_a * mean_b).sum(dim=-1)[:, None]
@@ -183,8 +211,14 @@ def resampled(states: PairStates, weights: np.ndarray) -> dict[str, np.ndarray]:
         sum_a = u @ a - u.sum(dim=1, keepdim=True) * mean_a
         sum_b = v @ b - v.sum(dim=1, keepdim=True) * mean_b
         cosines = dots / (length_a * length_b)
-        out["paper_score_centred"][:, layer] = _weighted_score(cosines, w, (sum_a * sum_b).sum(dim=-1), size, squares)
+        out["paper_score_centred"][:, layer] = _weighted_score(
+            cosines, w, (sum_a * sum_b).sum(dim=-1), size, squares
+        )
     return out
+
+
+def _centre(states: Tensor) -> Tensor:
+    return states - states.mean(dim=0)
 
 
 def _length(states: Tensor, means: Tensor) -> Tensor:
@@ -233,7 +267,7 @@ def _group_matrix(states: PairStates) -> Tensor | None:
     names = [pair.group for pair in states.pairs]
     if not any(names):
         return None
-    codes = torch.from_numpy(np.unique(names, return_inverse=True)[1]).to(states.a.device)
+    codes = torch.from_numpy(np.unique(names, return_inverse=True)[1]).to(states.device)
     return torch.nn.functional.one_hot(codes).float()
 
 
@@ -244,7 +278,9 @@ def _mean_by_owner(a: Tensor, negatives: Tensor, owner: Tensor) -> Tensor:
     return torch.where(count > 0, total / count.clamp_min(1), torch.nan)
 
 
-def set_level_rows(experiment: str, variant: str, measure: str, condition: str, values: np.ndarray) -> pd.DataFrame:
+def set_level_rows(
+    experiment: str, variant: str, measure: str, condition: str, values: np.ndarray
+) -> pd.DataFrame:
     """values [layer] of a whole set as rows."""
     names = dict(experiment=experiment, variant=variant, measure=measure, condition=condition)
     return rows_frame(layer=np.arange(len(values)), value=values, **names)

@@ -38,17 +38,32 @@ def measure(
     plane = np.linalg.svd(rows - centre, full_matrices=False)[2][:2]
     plane *= np.sign(plane[np.arange(2), np.abs(plane).argmax(axis=1)])[:, None]
     encoded = adapter.encode([content for _, content in texts.texts], special_tokens=texts.special_tokens)
-    states = capture_all(adapter, encoded, batch_tokens=batch_tokens, progress=progress).values.double().cpu().numpy()
+    states = (
+        capture_all(adapter, encoded, batch_tokens=batch_tokens, progress=progress)
+        .values.double()
+        .cpu()
+        .numpy()
+    )
     spread = states.std(axis=0)
     states = (states - states.mean(axis=0)) / np.where(spread > 0, spread, 1)
     path = (states - centre) @ plane.T
     anchors = (rows - centre) @ plane.T
     names = dict(experiment=texts.experiment, variant=texts.variant)
     ids = [case_id for case_id, _ in texts.texts]
-    frames = [long_rows(path[:, :, i], ids, ids, **names, measure=m, condition="matched") for i, m in enumerate(AXES)]
+    frames = [
+        long_rows(path[:, :, i], ids, ids, **names, measure=m, condition="matched")
+        for i, m in enumerate(AXES)
+    ]
     for i, axis in enumerate(AXES):
         words = dict(case_id=[word for word, _ in forms], position=[token for _, token in forms])
         frames.append(
-            rows_frame(layer=adapter.n_layers, value=anchors[:, i], **words, **names, measure=axis, condition="anchor")
+            rows_frame(
+                layer=adapter.n_layers,
+                value=anchors[:, i],
+                **words,
+                **names,
+                measure=axis,
+                condition="anchor",
+            )
         )
     return pd.concat(frames, ignore_index=True)

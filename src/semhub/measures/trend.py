@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semhub import lens
 from semhub.capture import capture
+from semhub.lens import LensMode, lens_input, read
 from semhub.models.base import Adapter
 from semhub.results import OTHER, UNCOUNTED, long_rows
 from semhub.types import Content, TextSet
@@ -54,7 +54,12 @@ def token_languages(adapter: Adapter, texts: Mapping[str, Sequence[str]]) -> Tok
 def _ids_in_pieces(adapter: Adapter, text: str) -> np.ndarray:
     """Token ids of a long text, line by line, so that no piece exceeds the model's positions."""
     size = min(adapter.max_positions or 2000, 2000) // 8
-    pieces = [line[i : i + size] for line in text.splitlines() for i in range(0, len(line), size) if line[i : i + size].strip()]
+    pieces = [
+        line[i : i + size]
+        for line in text.splitlines()
+        for i in range(0, len(line), size)
+        if line[i : i + size].strip()
+    ]
     encoded = adapter.encode([Content.of(piece) for piece in pieces], special_tokens=False)
     return np.array([token for piece in encoded for token in piece.ids], dtype=np.int64)
 
@@ -65,7 +70,7 @@ def measure(
     texts: TextSet,
     tokens: TokenLanguages,
     *,
-    mode: lens.LensMode,
+    mode: LensMode,
     batch_tokens: int,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
@@ -85,11 +90,11 @@ def measure(
     for states in capture(adapter, encoded, positions, batch_tokens=batch_tokens, progress=progress):
         owner = states.content.cpu().numpy()
         for layer in range(n_layers):
-            ready = lens.lens_input(adapter, states.values[layer : layer + 1], [layer], mode)[0]
-            read = lens.read(adapter.unembedding, ready, weights=columns, readable=adapter.n_tokens)
-            mass = read.weighted[:, :n_languages].double()
+            ready = lens_input(adapter, states.values[layer : layer + 1], [layer], mode)[0]
+            found = read(adapter.unembedding, ready, weights=columns, readable=adapter.n_tokens)
+            mass = found.weighted[:, :n_languages].double()
             entropy = -(mass * mass.clamp_min(1e-30).log2()).sum(dim=1, keepdim=True)
-            np.add.at(sums[layer], owner, torch.cat([read.weighted.double(), entropy], dim=1).cpu().numpy())
+            np.add.at(sums[layer], owner, torch.cat([found.weighted.double(), entropy], dim=1).cpu().numpy())
     means = sums / sizes[None, :, None]
     return _rows(texts, tokens, means, sizes)
 
@@ -105,7 +110,9 @@ def _rows(texts: TextSet, tokens: TokenLanguages, means: np.ndarray, sizes: np.n
     columns.append((UNCOUNTED, means[:, :, -2]))
     names = dict(experiment=texts.experiment, variant=texts.variant)
     frames = [long_rows(v, ids, ids, **names, measure="language_mass", condition=name) for name, v in columns]
-    frames.append(long_rows(means[:, :, -1], ids, ids, **names, measure="language_entropy", condition="matched"))
+    frames.append(
+        long_rows(means[:, :, -1], ids, ids, **names, measure="language_entropy", condition="matched")
+    )
     table = pd.concat(frames, ignore_index=True)
     table["position"] = np.tile(sizes - 1, means.shape[0] * len(frames))
     return table

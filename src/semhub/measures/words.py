@@ -62,7 +62,8 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
     groups: dict[str, list[tuple[int, ...]]] = {}
     for condition in dict.fromkeys(name for case in cases for name in case.words):
         groups[condition] = [
-            tuple(forms.index(word) for word in case.words.get(condition, ()) if forms.ids(word)) for case in cases
+            tuple(forms.index(word) for word in case.words.get(condition, ()) if forms.ids(word))
+            for case in cases
         ]
     if cases:
         groups[RANDOM] = _random_groups(forms, groups["dominant"], frequency, seed)
@@ -82,7 +83,9 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
 def locate(case: LensCase, encoded: Encoded) -> tuple[int, str]:
     """The position to read, or why there is none. With `whole_next`, the next token must spell the word alone."""
     if not case.whole_next:
-        before = [i for i, span in enumerate(encoded.offsets) if span and span[1] <= case.at and span[1] > span[0]]
+        before = [
+            i for i, span in enumerate(encoded.offsets) if span and span[1] <= case.at and span[1] > span[0]
+        ]
         return (before[-1], "") if before else (-1, "no token before the position")
     end = case.at + len(case.words["surface"][0])
     text = case.content.text
@@ -131,7 +134,11 @@ class _FormTable:
 
     def matrix(self) -> Tensor:
         width = max((len(row) for row in self.rows), default=1)
-        return torch.tensor([list(row) + [-1] * (width - len(row)) for row in self.rows]).reshape(-1, width).long()
+        return (
+            torch.tensor([list(row) + [-1] * (width - len(row)) for row in self.rows])
+            .reshape(-1, width)
+            .long()
+        )
 
 
 def _unspellable(case: LensCase, forms: _FormTable, next_token: int | None) -> str:
@@ -162,9 +169,15 @@ def _random_groups(
         for word in group:
             tokens = []
             for column in forms.rows[word]:
-                token_rank = int(rank[forms.targets[column]]) if forms.targets[column] < len(rank) else len(rank) - 1
+                token_rank = (
+                    int(rank[forms.targets[column]]) if forms.targets[column] < len(rank) else len(rank) - 1
+                )
                 low = max(0, min(token_rank - SIMILAR_RANKS, len(rank) - 2 * SIMILAR_RANKS - 1))
-                pool = [int(t) for t in by_rank[low : low + 2 * SIMILAR_RANKS + 1] if int(t) not in own and t not in tokens]
+                pool = [
+                    int(t)
+                    for t in by_rank[low : low + 2 * SIMILAR_RANKS + 1]
+                    if int(t) not in own and t not in tokens
+                ]
                 tokens.append(int(rng.choice(pool)))
             ids = tuple(sorted(tokens))
             drawn.append(forms.add(f"<random {ids}>", ids))
@@ -172,7 +185,9 @@ def _random_groups(
     return groups
 
 
-def frequency_strata(ready: Ready, words: np.ndarray, frequency: np.ndarray, per_stratum: int = 10) -> np.ndarray:
+def frequency_strata(
+    ready: Ready, words: np.ndarray, frequency: np.ndarray, per_stratum: int = 10
+) -> np.ndarray:
     """Words [word] -> stratum codes: equal-sized bins of token frequency with at least `per_stratum` words each."""
     counts = np.zeros(len(words))
     for i, word in enumerate(words):

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from semhub.errors import UsageError
-from semhub.types import CaseSet, Content, Experiment, LensSet, PairSet, Provenance, Request, TextSet
-
-TREND = "language.trend"
-DOMINANT_TEXTS = 50
+from semhub.types import CaseSet, Content, Experiment, LensSet, PairSet, Provenance, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,10 @@ def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
     """One unit per case set, then one per twin and kind (only if pair sets carry a verdict)."""
     out = [Unit(_id(one), (one,)) for item in built for one in item.sets]
     deciding = tuple(
-        one for item in built for one in item.sets if isinstance(one, PairSet) and one.deciding and len(one.pairs) > 1
+        one
+        for item in built
+        for one in item.sets
+        if isinstance(one, PairSet) and one.deciding and len(one.pairs) > 1
     )
     if deciding:
         for kind in ("twin", "twin_embeddings"):
@@ -73,13 +73,6 @@ def share(all_units: Sequence[Unit], shard: tuple[int, int]) -> list[Unit]:
     if not 1 <= index <= count:
         raise UsageError(f"--shard {index}/{count}: shards count from 1 to N.")
     return list(all_units[index - 1 :: count])
-
-
-def trend_sets(built: Sequence[Built]) -> list[TextSet]:
-    """The texts that the dominant language is estimated from, if the trend experiment is among those built."""
-    return [
-        one for item in built if item.experiment.id == TREND for one in item.sets if isinstance(one, TextSet)
-    ]
 
 
 def _id(case_set: CaseSet) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from semhub.capture import capture_all
+from semhub.capture import capture
 from semhub.measures import neighbourhood, readout, similarity, trajectory, trend, words
 from semhub.models.base import Adapter
 from semhub.results import draw_rows
@@ -42,7 +43,11 @@ def run_unit(
         n = len(case_set.pairs)
     elif isinstance(case_set, LensSet):
         ready = words.make_ready(adapter, case_set, tokens.frequency, config.seed)
-        rows, kept, n = _lens(adapter, case_set, ready, config, tokens, progress), ready.kept, len(ready.cases)
+        rows, kept, n = (
+            _lens(adapter, case_set, ready, config, tokens, progress),
+            ready.kept,
+            len(ready.cases),
+        )
     elif isinstance(case_set, TextSet):
         options: dict[str, Any] = dict(mode=config.lens, batch_tokens=config.batch_tokens, progress=progress)
         rows, n = trend.measure(adapter, case_set, tokens, **options), len(case_set.texts)
@@ -65,25 +70,41 @@ def _rng(config: RunConfig, case_set: CaseSet, *names: str) -> np.random.Generat
     return np.random.default_rng([config.seed, zlib.crc32(text.encode())])
 
 
-def pair_states(adapter: Adapter, case_set: PairSet, batch_tokens: int, progress: Progress | None) -> similarity.PairStates:
+def pair_states(
+    adapter: Adapter, case_set: PairSet, batch_tokens: int, progress: Progress | None
+) -> similarity.PairStates:
     """Last-position states of a pair set; equal contents share one forward pass."""
     index = {content: i for i, content in enumerate(contents(case_set))}
     encoded = adapter.encode(list(index), special_tokens=case_set.special_tokens)
-    states = capture_all(adapter, encoded, batch_tokens=batch_tokens, progress=progress).values
-    if adapter.device.type == "cuda":
-        states = states.to(adapter.device)
+    states = torch.empty(adapter.n_layers + 1, len(encoded), adapter.d_model, dtype=adapter.dtype)
+    for part in capture(adapter, encoded, batch_tokens=batch_tokens, progress=progress):
+        states[:, part.content] = part.values.cpu()
 
-    def pick(wanted: list[Content]) -> torch.Tensor:
-        return states[:, torch.tensor([index[content] for content in wanted], dtype=torch.long)]
+    def pick(wanted: Sequence[Content]) -> torch.Tensor:
+        return torch.tensor([index[content] for content in wanted], dtype=torch.long)
 
     negatives = [(i, content) for i, pair in enumerate(case_set.pairs) for content in pair.negatives]
     return similarity.PairStates(
-        pairs=list(case_set.pairs),
-        a=pick([pair.a for pair in case_set.pairs]),
-        b=pick([pair.b for pair in case_set.pairs]),
-        negatives=pick([content for _, content in negatives]),
-        negative_of=torch.tensor([i for i, _ in negatives], dtype=torch.long, device=states.device),
+        pairs=case_set.pairs,
+        states=states,
+        a_index=pick([pair.a for pair in case_set.pairs]),
+        b_index=pick([pair.b for pair in case_set.pairs]),
+        negative_index=pick([content for _, content in negatives]),
+        negative_of=torch.tensor([i for i, _ in negatives], dtype=torch.long),
+        device=adapter.device,
     )
+
+
+def pair_rows(adapter: Adapter, case_set: PairSet, config: RunConfig) -> pd.DataFrame:
+    """All rows of one pair set with its twins, outside a run."""
+    units = [Unit("", (case_set,))]
+    for kind in ("twin", "twin_embeddings"):
+        units += [Unit("", (case_set,), (kind, k)) for k in range(config.n_twins(adapter.n_parameters))]
+    done = lambda _: None  # noqa: E731
+    frames = [
+        _twin(adapter, u, config, done) if u.twin else _pairs(adapter, case_set, config, done) for u in units
+    ]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _pairs(adapter: Adapter, case_set: PairSet, config: RunConfig, progress: Progress) -> pd.DataFrame:
@@ -112,14 +133,18 @@ def _draws(
     if n < MIN_PAIRS:
         return []
     shuffled = permutations(n, config.n_draws, _rng(config, case_set, variant, "null"))
-    weights = draw_weights(cluster_codes(clusters), config.n_draws, _rng(config, case_set, variant, "bootstrap"))
+    weights = draw_weights(
+        cluster_codes(clusters), config.n_draws, _rng(config, case_set, variant, "bootstrap")
+    )
     frames = []
     for condition, draws in (
         ("null", similarity.permuted(states, shuffled)),
         ("bootstrap", similarity.resampled(states, weights)),
     ):
         for measure, values in draws.items():
-            names = dict(experiment=case_set.experiment, variant=variant, measure=measure, condition=condition)
+            names = dict(
+                experiment=case_set.experiment, variant=variant, measure=measure, condition=condition
+            )
             frames.append(draw_rows(values, **names))
     return frames
 
@@ -145,7 +170,9 @@ def _set_level(
     frames = []
     for measure, values in found.items():
         names = dict(experiment=case_set.experiment, variant=case_set.variant, measure=measure)
-        frames.append(similarity.set_level_rows(case_set.experiment, case_set.variant, measure, "matched", values[0]))
+        frames.append(
+            similarity.set_level_rows(case_set.experiment, case_set.variant, measure, "matched", values[0])
+        )
         frames.append(draw_rows(values[1:], **names, condition="null"))
         if halves[measure]:
             frames.append(draw_rows(np.stack(halves[measure]), **names, condition="subsample"))
@@ -190,19 +217,13 @@ def _twin(adapter: Adapter, unit: Unit, config: RunConfig, progress: Progress) -
     frames, done = [], 0
     for case_set in unit.sets:
         assert isinstance(case_set, PairSet)
-        before = done
-        positives = PairSet(case_set.experiment, case_set.variant, _without_negatives(case_set), case_set.kept, "")
-        states = pair_states(model, positives, config.batch_tokens, lambda n, before=before: progress(before + n))
+        positives = replace(case_set, pairs=[replace(pair, negatives=()) for pair in case_set.pairs])
+        states = pair_states(model, positives, config.batch_tokens, None)
         score = similarity.score_by_layer(states)
-        names = dict(experiment=case_set.experiment, variant=case_set.variant, condition=kind, seed=k)
-        frames.append(
-            similarity.set_level_rows(case_set.experiment, case_set.variant, "paper_score_centred", kind, score).assign(**names)
-        )
-        done += len(contents(positives))
+        names = (case_set.experiment, case_set.variant, "paper_score_centred", kind)
+        frame = similarity.set_level_rows(*names, score)
+        frame["seed"] = k
+        frames.append(frame)
+        done += len(contents(case_set))
+        progress(done)
     return pd.concat(frames, ignore_index=True)
-
-
-def _without_negatives(case_set: PairSet) -> list[Any]:
-    from dataclasses import replace
-
-    return [replace(pair, negatives=()) for pair in case_set.pairs]

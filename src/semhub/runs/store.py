@@ -22,22 +22,32 @@ class Store:
         self.folder = folder
         self.shards = folder / "shards"
 
+    def check(self, config_hash: str) -> None:
+        """Refuses a folder that is no folder, or that belongs to something else. Raises RunFolderError."""
+        if not self.folder.exists():
+            return
+        if not self.folder.is_dir():
+            raise RunFolderError(f"{self.folder} is a file, not a folder. Choose another --out.")
+        entries = [entry for entry in self.folder.iterdir() if not entry.name.startswith(".")]
+        if entries and not (self.folder / MANIFEST).exists():
+            raise RunFolderError(f"{self.folder} is not empty and holds no run. Choose another --out.")
+        if entries:
+            self._check_owner(config_hash)
+
     def open(self, config_hash: str) -> None:
         """Creates the folder, or continues one of the same configuration. Raises RunFolderError."""
+        self.check(config_hash)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            entries = [entry for entry in self.folder.iterdir() if not entry.name.startswith(".")]
-            if entries and not (self.folder / MANIFEST).exists():
-                raise RunFolderError(f"{self.folder} is not empty and holds no run. Choose another --out.")
-            if entries:
-                self._check_owner(config_hash)
             self.shards.mkdir(exist_ok=True)
             (self.folder / "grids").mkdir(exist_ok=True)
             probe = self.folder / f".probe-{os.getpid()}"
             probe.write_text("x")
             probe.unlink()
         except OSError as error:
-            raise RunFolderError(f"cannot write to {self.folder}: {error.strerror or error}. Choose --out.") from error
+            raise RunFolderError(
+                f"cannot write to {self.folder}: {error.strerror or error}. Choose --out."
+            ) from error
 
     def _check_owner(self, config_hash: str) -> None:
         found = self.manifest().get("config_hash")
@@ -73,7 +83,9 @@ class Store:
             temporary.replace(path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise RunFolderError(f"cannot write {path}: {error.strerror or error}. Free space or choose --out.") from error
+            raise RunFolderError(
+                f"cannot write {path}: {error.strerror or error}. Free space or choose --out."
+            ) from error
 
     def done(self, shard: str) -> bool:
         return (self.shards / f"{shard}.parquet").exists()

@@ -12,8 +12,8 @@ import numpy as np
 
 from semhub.results import UNCOUNTED
 from semhub.stats.bootstrap import Floats
-from semhub.stats.split import band_width
 from semhub.stats.evidence import Tables
+from semhub.stats.split import band_width
 
 ENOUGH_MASS = 0.1
 ENOUGH_ODDS = 2.0
@@ -21,7 +21,9 @@ CLEAR_LEAD = 2.0
 TOO_MUCH_UNCOUNTED = 0.2
 
 
-def estimate(tables: Tables, experiment: str, languages: list[str], background: Mapping[str, float]) -> dict[str, object]:
+def estimate(
+    tables: Tables, experiment: str, languages: list[str], background: Mapping[str, float]
+) -> dict[str, object]:
     """The dominant language over input languages `languages` (the variants of the trend experiment).
 
     background: each language's share of the mass if every token were equally probable. A candidate qualifies if,
@@ -35,24 +37,35 @@ def estimate(tables: Tables, experiment: str, languages: list[str], background: 
         return _result("abstain", reason="texts in at least two languages and three layers are needed")
     peaks = sorted(((*_peak(values), code) for code, values in mass.items()), reverse=True)
     (value, layer, code), (next_value, _, next_code) = peaks[0], peaks[1]
-    uncounted = np.mean([_mean(tables, experiment, one, UNCOUNTED)[layer] for one in languages if one != code])
+    uncounted = np.mean(
+        [_mean(tables, experiment, one, UNCOUNTED)[layer] for one in languages if one != code]
+    )
     numbers = dict(language=code, mass=value, layer=layer, runner_up=next_code, runner_up_mass=next_value)
     if uncounted > TOO_MUCH_UNCOUNTED:
-        reason = f"{uncounted:.0%} of the mass at layer {layer} is on tokens that were never counted; give more text with --data counts=DIR"
+        reason = f"{uncounted:.0%} of the mass at layer {layer} is on tokens that were never counted"
+        reason += "; give more text with --data counts=DIR"
         return _result("abstain", reason=reason, **numbers)
-    qualified = [c for v, _, c in peaks if v >= ENOUGH_MASS and _odds(v) >= ENOUGH_ODDS * _odds(background[c])]
+    qualified = [
+        c for v, _, c in peaks if v >= ENOUGH_MASS and _odds(v) >= ENOUGH_ODDS * _odds(background[c])
+    ]
     if not qualified:
-        reason = f"at most {value:.2f} of the mass of texts in other languages is on one language ({code}, layer {layer})"
+        reason = (
+            f"no language has more than {value:.2f} of the mass of texts in others ({code}, layer {layer})"
+        )
         return _result("none", reason=reason, **numbers)
     numbers["language"] = qualified[0]
     if len(qualified) > 1 and value < CLEAR_LEAD * next_value:
         return _result("two", reason=f"{qualified[0]} and {qualified[1]} are read about equally", **numbers)
-    return _result("found", reason=f"{value:.2f} of the mass of texts in other languages at layer {layer}", **numbers)
+    return _result(
+        "found", reason=f"{value:.2f} of the mass of texts in other languages at layer {layer}", **numbers
+    )
 
 
 def _foreign(tables: Tables, experiment: str, languages: list[str], code: str) -> Floats:
     """Mass of a language [layer], averaged over the texts in the other languages."""
-    return np.mean([_mean(tables, experiment, one, code) for one in languages if one != code], axis=0)
+    return np.asarray(
+        np.mean([_mean(tables, experiment, one, code) for one in languages if one != code], axis=0)
+    )
 
 
 def _mean(tables: Tables, experiment: str, variant: str, language: str) -> Floats:

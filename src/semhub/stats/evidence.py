@@ -1,4 +1,4 @@
-"""What one deciding case set says of P1 or P2: a band chosen on one half of the clusters, everything else from the other."""
+"""What one deciding case set says of P1 or P2: a band chosen on one half of the clusters, the rest from the other."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def shared_space(tables: Tables, experiment: str, variant: str, seed: int, n_dra
     detail = f"95% interval [{low[0]:.3f}, {high[0]:.3f}] against the smallest effect of interest {SMALLEST_EFFECT}"
     checks.append(Check("the effect is large enough", bool(low[0] > SMALLEST_EFFECT), float(low[0]), detail))
     checks = [check for check in checks if check.name]
-    return replace(start, band=band, effect=effect, ci_low=float(low[0]), ci_high=float(high[0]), checks=checks)
+    return replace(
+        start, band=band, effect=effect, ci_low=float(low[0]), ci_high=float(high[0]), checks=checks
+    )
 
 
 def _twin_checks(table: VariantTable, inner: slice) -> list[Check]:
@@ -113,14 +115,21 @@ def _twin_checks(table: VariantTable, inner: slice) -> list[Check]:
         higher, k = int((maxima >= observed).sum()), len(maxima)
         p = (1 + higher) / (k + 1)
         weak = 1 / (k + 1) > ALPHA
-        detail = f"maximum over layers {observed:.3f} against at most {maxima.max():.3f} in {k} twins, p = {p:.3f}"
+        detail = (
+            f"maximum over layers {observed:.3f} against at most {maxima.max():.3f} in {k} twins, p = {p:.3f}"
+        )
         detail += f" (weak control: {k} twins cannot reach {ALPHA})" if weak else ""
         out.append(Check(name, higher == 0 if weak else p <= ALPHA, p, detail))
     return out
 
 
-def _hard_negatives(table: VariantTable, band: tuple[int, int], searched: tuple[int, int], seed: int, n_draws: int) -> Check:
-    matched, negative = table.parts.get(("cosine_centred", "matched")), table.parts.get(("cosine_centred", "hard_negative"))
+def _hard_negatives(
+    table: VariantTable, band: tuple[int, int], searched: tuple[int, int], seed: int, n_draws: int
+) -> Check:
+    matched, negative = (
+        table.parts.get(("cosine_centred", "matched")),
+        table.parts.get(("cosine_centred", "hard_negative")),
+    )
     if matched is None or negative is None:
         return Check("", True, float("nan"), "")
     keep = matched["case_id"].isin(set(negative["case_id"]))
@@ -134,7 +143,9 @@ def _hard_negatives(table: VariantTable, band: tuple[int, int], searched: tuple[
     return Check("beats its hard negatives", p <= ALPHA and value > 0, value, detail, p)
 
 
-def dominant_reading(tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000) -> Evidence:
+def dominant_reading(
+    tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000
+) -> Evidence:
     """P2 for one deciding lens set with dominant and surface words (experiments.md, "Verdicts")."""
     start = _start(tables, experiment, variant, "concept_diff")
     if start.untestable:
@@ -168,7 +179,9 @@ def dominant_reading(tables: Tables, experiment: str, variant: str, seed: int, n
     interval = mean_interval(banded, difference.clusters, confirm.rng(seed, "effect"), n_draws=n_draws)
     effect, low, high = float(interval.estimate[0]), float(interval.low[0]), float(interval.high[0])
     detail = f"dominant minus surface concept {effect:+.2f} nat [{low:.2f}, {high:.2f}], p = {p:.4f}"
-    checks.append(Check("read in the dominant type, not in the input's", p <= ALPHA and effect > 0, effect, detail, p))
+    checks.append(
+        Check("read in the dominant type, not in the input's", p <= ALPHA and effect > 0, effect, detail, p)
+    )
     raw = _cases(confirm, "logprob_diff", "matched")
     end = -raw.values[-1:]
     flips = sign_flips(end, raw.clusters, n_draws, confirm.rng(seed, "reversal"))
@@ -183,7 +196,9 @@ def _start(tables: Tables, experiment: str, variant: str, measure: str) -> Evide
     table = tables.get((experiment, variant))
     cases = None if table is None else table.cases(measure, "matched")
     if cases is None:
-        return Evidence(experiment, variant, measure, 0, 0, float("nan"), f"no usable case in {experiment} {variant}")
+        return Evidence(
+            experiment, variant, measure, 0, 0, float("nan"), f"no usable case in {experiment} {variant}"
+        )
     n_clusters, n_layers = len(np.unique(cases.clusters)), len(cases.values) - 1
     detectable = detectable_effect(n_clusters // 2, n_layers)
     reason = ""
@@ -200,4 +215,3 @@ def _cases(table: VariantTable, measure: str, condition: str) -> Cases:
 
 def _mean(table: VariantTable, measure: str, condition: str) -> Floats:
     return np.asarray(_cases(table, measure, condition).values.mean(axis=1))
-

@@ -54,7 +54,9 @@ def band_p(observed: Floats, null: Floats, band: tuple[int, int], searched: tupl
     return float((1 + (means.max(axis=1) >= value).sum()) / (len(null) + 1))
 
 
-def sign_flips(values: Floats, clusters: list[str] | NDArray[np.object_], n_draws: int, rng: np.random.Generator) -> Floats:
+def sign_flips(
+    values: Floats, clusters: list[str] | NDArray[np.object_], n_draws: int, rng: np.random.Generator
+) -> Floats:
     """Null draws [draw, layer] of the mean of values [layer, case] under random signs per cluster.
 
     The null: each cluster's sum is symmetric about zero. The same signs are used at every layer.
@@ -63,7 +65,7 @@ def sign_flips(values: Floats, clusters: list[str] | NDArray[np.object_], n_draw
     sums = np.zeros((values.shape[0], int(codes.max()) + 1))
     np.add.at(sums.T, codes, values.T)
     signs = rng.choice(np.array([-1.0, 1.0]), size=(n_draws, sums.shape[1]))
-    return signs @ sums.T / values.shape[1]
+    return np.asarray(signs @ sums.T / values.shape[1])
 
 
 def _standardise(observed: Floats, null: Floats) -> tuple[Floats, Floats]:

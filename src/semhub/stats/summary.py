@@ -22,7 +22,9 @@ ONE_SIDED = ("logprob_diff", "concept_diff")
 PICTURES = ("pca_x", "pca_y")
 
 
-def summarise(rows: pd.DataFrame, spokes: Mapping[str, tuple[str, str]], seed: int, n_draws: int = 1000) -> pd.DataFrame:
+def summarise(
+    rows: pd.DataFrame, spokes: Mapping[str, tuple[str, str]], seed: int, n_draws: int = 1000
+) -> pd.DataFrame:
     """rows of the shard table -> the results table. spokes: experiment -> (spoke, prediction).
 
     The halves that choose and confirm a band are left out: they belong to the verdict alone.
@@ -43,7 +45,7 @@ def summarise(rows: pd.DataFrame, spokes: Mapping[str, tuple[str, str]], seed: i
                 out.append(part.assign(**names, condition=condition, measure=measure, strength=np.nan))
     if not out:
         return pd.DataFrame({name: [] for name in RESULT_SCHEMA.names})
-    return pd.concat(out, ignore_index=True)[RESULT_SCHEMA.names]
+    return pd.DataFrame(pd.concat(out, ignore_index=True)[RESULT_SCHEMA.names])
 
 
 def _estimate(table: VariantTable, measure: str, condition: str, seed: int, n_draws: int) -> pd.DataFrame:
@@ -63,7 +65,9 @@ def _estimate(table: VariantTable, measure: str, condition: str, seed: int, n_dr
     if null is not None:
         frame, method = frame.assign(**_tested(frame["estimate"].to_numpy(), null)), f"{method}; {PERMUTED}"
     elif measure in ONE_SIDED and cases is not None:
-        flips = sign_flips(cases.values, cases.clusters, n_draws, table.rng(seed, measure, condition, "flips"))
+        flips = sign_flips(
+            cases.values, cases.clusters, n_draws, table.rng(seed, measure, condition, "flips")
+        )
         frame, method = frame.assign(**_tested(frame["estimate"].to_numpy(), flips)), f"{method}; {FLIPPED}"
     return frame.assign(method=method)
 

@@ -38,7 +38,11 @@ class VariantTable:
             return None
         first = part[part["layer"] == part["layer"].iloc[0]]
         n_layers = len(part) // len(first)
-        weights = (first["position"] + 1).to_numpy(float) if measure.startswith("language_") else np.ones(len(first))
+        weights = (
+            (first["position"] + 1).to_numpy(float)
+            if measure.startswith("language_")
+            else np.ones(len(first))
+        )
         values = part["value"].to_numpy(float).reshape(n_layers, len(first))
         return Cases(values, first["cluster_id"].to_numpy(dtype=str), weights)
 
@@ -58,13 +62,17 @@ class VariantTable:
 
     def rng(self, seed: int, *names: str) -> np.random.Generator:
         """The generator that belongs to this variant and these names, whatever else is computed."""
-        return np.random.default_rng([seed, zlib.crc32("|".join((self.experiment, self.variant, *names)).encode())])
+        return np.random.default_rng(
+            [seed, zlib.crc32("|".join((self.experiment, self.variant, *names)).encode())]
+        )
 
 
 def by_variant(rows: pd.DataFrame) -> dict[tuple[str, str], VariantTable]:
     """Splits rows by experiment and variant; rows of one measure and condition keep their order of writing."""
     found: dict[tuple[str, str], dict[tuple[str, str], pd.DataFrame]] = {}
-    for keys, part in rows.groupby(["experiment", "variant", "measure", "condition"], sort=False, observed=True):
+    for keys, part in rows.groupby(
+        ["experiment", "variant", "measure", "condition"], sort=False, observed=True
+    ):
         experiment, variant, measure, condition = (str(key) for key in keys)
         if condition in DRAWS:
             part = part.sort_values(["seed", "layer"], kind="stable")

@@ -55,6 +55,12 @@ def decide(
     ]
 
 
+def verdict_of(spoke: str, prediction: str, evidence: Sequence[Evidence]) -> dict[str, object]:
+    """The verdict of a single cell, with nothing to correct for beside it."""
+    p = _cell_p(evidence)
+    return _verdict(spoke, prediction, evidence, p, p, dominant_found=True)
+
+
 def _cell_p(evidence: Sequence[Evidence]) -> float:
     """The largest p of the cell's sets; NaN if any of them cannot be tested."""
     if not evidence or any(one.untestable for one in evidence):
@@ -110,12 +116,20 @@ def _word(
 ) -> tuple[str, str]:
     if not evidence:
         experiment = DECIDING.get((spoke, prediction))
-        return UNTESTABLE, f"not run: {experiment}" if experiment else "not run: this version has no steering experiment"
+        return (
+            UNTESTABLE,
+            f"not run: {experiment}" if experiment else "not run: this version has no steering experiment",
+        )
     for one in evidence:
         if one.untestable:
             found = "" if math.isnan(one.detectable) else f"; detectable was d = {one.detectable:.2f}"
             return UNTESTABLE, one.untestable + found
-    failed = [f"{one.variant}: {check.name} ({check.detail})" for one in evidence for check in one.checks if not check.passed]
+    failed = [
+        f"{one.variant}: {check.name} ({check.detail})"
+        for one in evidence
+        for check in one.checks
+        if not check.passed
+    ]
     if prediction == "P2" and not dominant_found:
         return NOT_SUPPORTED, "no dominant language was found in this model"
     if failed:

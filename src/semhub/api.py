@@ -1,0 +1,200 @@
+"""The Python interface: the same instrument as the command line, on a loaded model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from semhub import report as reporting
+from semhub.errors import DataError
+from semhub.measures import similarity as measure
+from semhub.measures.grid import grid as make_grid
+from semhub.models.base import Adapter
+from semhub.results import read_rows
+from semhub.runs.config import RunConfig, make_config
+from semhub.runs.execute import execute
+from semhub.runs.shard import pair_rows, pair_states
+from semhub.runs.store import RESULTS, Store
+from semhub.stats.evidence import shared_space
+from semhub.stats.summary import summarise
+from semhub.stats.tables import by_variant
+from semhub.stats.verdict import verdict_of
+from semhub.types import Content, Kept, Pair, PairSet
+
+OWN = "own.similarity"
+PairTexts = Iterable[tuple[str, str] | Pair]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Layers x positions, each cell the tokens that the lens finds nearest (the paper's figure 1)."""
+
+    data: dict[str, Any]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Columns layer, position, input_token, rank (0 = nearest), token, p, language."""
+        rows = [
+            (layer, position, self.data["tokens"][position], rank, one["token"], one["p"], one["language"])
+            for layer, cells in zip(self.data["layers"], self.data["cells"], strict=True)
+            for position, cell in enumerate(cells)
+            for rank, one in enumerate(cell)
+        ]
+        return pd.DataFrame(
+            rows, columns=["layer", "position", "input_token", "rank", "token", "p", "language"]
+        )
+
+    def html(self) -> str:
+        """A page of its own; token text is escaped."""
+        return str(reporting.grid_html(self.data))
+
+    def plot(self) -> Any:
+        """The grid as an altair chart."""
+        from semhub.figures.grid import grid_draft
+
+        return grid_draft(self.data, "grid").chart
+
+    def _repr_html_(self) -> str:
+        return reporting.grid_html(self.data)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield reporting.grid_rich(self.data)
+
+
+def lens(model: Adapter, text: str, *, top_k: int = 5, mode: str = "final_norm") -> Grid:
+    """Reads every layer and position of a text. Raises DataError for an empty text, UsageError for a wrong mode."""
+    found = make_grid(model, Content.of(text), top_k=top_k, mode=mode)  # type: ignore[arg-type]
+    return Grid({"experiment": "", "case_id": "", "title": text, "dominant": "", **found})
+
+
+def similarity(model: Adapter, pairs: PairTexts, *, batch_tokens: int = 4096) -> pd.DataFrame:
+    """Rows of cosine, paper_score (raw and centred) and retrieval for each pair and layer, as in the shard table.
+
+    pairs: (a, b) texts of equal meaning, or a spoke's pairs. States are those of each text's last token.
+    """
+    case_set = _pair_set(pairs)
+    return measure.case_rows(pair_states(model, case_set, batch_tokens, None), OWN, case_set.variant)
+
+
+def test(
+    model: Adapter, pairs: pd.DataFrame | str | Path, *, seed: int = 0, twins: int = 19
+) -> dict[str, Any]:
+    """Own pairs to a P1 verdict in one call: keys verdict, reason, layers, effect, ci_low, ci_high, checks, results.
+
+    pairs: a DataFrame, or a JSONL file, with columns `a` and `b`, and optionally `negatives` (a list) and
+    `cluster`. The texts are compared as they are: their last token is where the states are read.
+    Raises DataError for missing columns or too few pairs.
+    """
+    case_set = replace(_pair_set(_own_pairs(pairs)), deciding=True)
+    config = RunConfig(seed=seed, twins=twins)
+    rows = pair_rows(model, case_set, config)
+    evidence = [shared_space(by_variant(rows), OWN, case_set.variant, seed, config.n_draws)]
+    results = summarise(rows, {OWN: ("own", "P1")}, seed, config.n_draws)
+    return {**verdict_of("own", "P1", evidence), "results": results}
+
+
+def _own_pairs(pairs: pd.DataFrame | str | Path) -> list[Pair]:
+    if not isinstance(pairs, pd.DataFrame):
+        pairs = _read_jsonl(Path(pairs))
+    missing = {"a", "b"} - set(pairs.columns)
+    if missing:
+        raise DataError(
+            f"the pairs have no column {' and no column '.join(sorted(missing))}; they have {list(pairs)}."
+        )
+    out = []
+    for i, row in enumerate(pairs.to_dict("records")):
+        negatives = row.get("negatives")
+        texts = tuple(negatives) if isinstance(negatives, (list, tuple, np.ndarray)) else ()
+        cluster = str(row.get("cluster", i))
+        out.append(
+            Pair(
+                f"own:{i}",
+                cluster,
+                Content.of(row["a"]),
+                Content.of(row["b"]),
+                tuple(Content.of(t) for t in texts),
+            )
+        )
+    return out
+
+
+def _read_jsonl(path: Path) -> pd.DataFrame:
+    rows = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                raise DataError(f"{path}, line {number}: no JSON ({error}).") from error
+    return pd.DataFrame(rows)
+
+
+def _pair_set(pairs: PairTexts) -> PairSet:
+    made = [
+        one if isinstance(one, Pair) else Pair(f"own:{i}", f"own:{i}", Content.of(one[0]), Content.of(one[1]))
+        for i, one in enumerate(pairs)
+    ]
+    if len(made) < 2:
+        raise DataError(
+            f"{len(made)} pairs: at least two are needed, since the score compares pairs with non-pairs."
+        )
+    return PairSet(OWN, "all", made, Kept(len(made)), "the caller's pairs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder and the tables in it."""
+
+    folder: Path
+
+    @property
+    def results(self) -> pd.DataFrame:
+        return pd.read_parquet(self.folder / RESULTS)
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        return read_rows((self.folder / "shards").glob("*.parquet"))
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        return pd.DataFrame(Store(self.folder).verdicts())
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return Store(self.folder).manifest()
+
+    def report(self) -> Path:
+        """Draws the figures and writes report.html; returns its path."""
+        return Path(reporting.write(self.folder))
+
+
+def run(
+    model: str | Adapter = "mini", *, out: str | Path | None = None, progress: bool = False, **options: Any
+) -> Run:
+    """`semhub run` from Python. options: the fields of `runs.config.RunConfig` (spokes, experiments, n, data ...).
+
+    model: an id, folder or organism, or a loaded adapter. Raises UsageError for an unknown option or a bad value.
+    """
+    adapter: Adapter | None = None if isinstance(model, str) else model
+    name = model if isinstance(model, str) else model.name
+    options = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+    config = make_config({"model": name, **options})
+    folder = Path(out) if out is not None else config.default_folder()
+    execute(
+        config,
+        folder,
+        adapter=adapter,
+        console=Console(stderr=True) if progress else None,
+        command="semhub.run",
+    )
+    return Run(folder)

@@ -1,0 +1,82 @@
+"""What `semhub list` shows: found in the folders, registered nowhere."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+from semhub import data as data_package
+from semhub import registry
+from semhub.errors import UsageError
+
+MEASURES = (
+    (
+        "cosine, cosine_centred",
+        "1",
+        "last-position states of a pair; centred by the layer's mean over each side",
+    ),
+    ("paper_score, paper_score_centred", "1", "cosine of the pair minus the mean cosine over all non-pairs"),
+    ("retrieval", "0/1", "is b nearest to a among all b (mean of both directions)"),
+    ("mutual_knn, cka", "1", "overlap of neighbourhoods; debiased linear CKA (shown, in no verdict)"),
+    ("logprob, logprob_diff", "nat", "lens score of a group of words; dominant minus surface"),
+    ("concept, concept_diff", "nat", "double-centred lens score; dominant minus surface"),
+    ("language_mass, language_entropy", "1, bit", "lens probability per language, and its entropy"),
+    ("pca_x, pca_y", "1", "a state in the plane of the anchor words' unembedding rows"),
+)
+
+
+def listing(what: str) -> list[dict[str, Any]]:
+    """The rows of one list. Raises UsageError for an unknown one."""
+    kinds = {
+        "spokes": _spokes,
+        "experiments": _experiments,
+        "models": _models,
+        "measures": lambda: [{"measure": n, "unit": u, "meaning": m} for n, u, m in MEASURES],
+        "data": _data,
+    }
+    if what not in kinds:
+        raise UsageError(f"list {what}: there are {', '.join(kinds)}.")
+    return kinds[what]()
+
+
+def data_names() -> tuple[str, ...]:
+    """The names that `--data NAME=PATH` takes: the loaders in data/ whose card says how to give them a path."""
+    return tuple(card.name for card in _cards() if "--data" in card.get)
+
+
+def _cards() -> list[Any]:
+    modules = [
+        importlib.import_module(f"{data_package.__name__}.{info.name}")
+        for info in sorted(pkgutil.iter_modules(data_package.__path__), key=lambda info: info.name)
+    ]
+    return [module.CARD for module in modules if hasattr(module, "CARD")]
+
+
+def _spokes() -> list[dict[str, Any]]:
+    return [
+        {"spoke": name, "experiments": ", ".join(experiment.id for experiment in module.EXPERIMENTS)}
+        for name, module in registry.spokes().items()
+    ]
+
+
+def _experiments() -> list[dict[str, Any]]:
+    return [
+        {"experiment": one.id, "prediction": one.prediction or "picture", "question": one.question}
+        for one in registry.experiments()
+    ]
+
+
+def _models() -> list[dict[str, Any]]:
+    from semhub.models import organisms
+
+    return [
+        {"model": name, "what": "shipped organism (trained by the lab; its answer is known)"}
+        for name in organisms()
+    ]
+
+
+def _data() -> list[dict[str, Any]]:
+    return [
+        {"data": card.name, "what": card.what, "how": card.get, "licence": card.licence} for card in _cards()
+    ]

@@ -1,0 +1,304 @@
+"""The command line. Every error that semhub raises is one line on stderr and status 2; Ctrl-C is 130."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from semhub.errors import SelfCheckError, SemhubError, UsageError
+from semhub.lab.cli import app as lab_app
+
+EPILOG = (
+    "Examples:\n\n  semhub run\n\n"
+    "  semhub run meta-llama/Llama-3.1-8B --data flores=flores101\n\n  semhub check gpt2"
+)
+app = typer.Typer(
+    help="Tests the semantic hub hypothesis (arXiv 2411.04986) on any Hugging Face model.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(lab_app, name="lab")
+
+ModelName = Annotated[
+    str, typer.Argument(help="A Hub id, a local folder, or the name of a shipped organism.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
+Dtype = Annotated[
+    str, typer.Option(help="auto (the checkpoint's on a GPU, float32 on the CPU), float32, bfloat16 ...")
+]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")]
+RemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code from the model's repository (off).")
+]
+Quantization = Annotated[str | None, typer.Option(help="8bit or 4bit, through bitsandbytes.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@app.command(
+    epilog="Examples:\n\n  semhub run --preset quick\n\n"
+    "  semhub run ./my-llama --spoke language --data flores=flores101 --data counts=udhr\n\n"
+    "  semhub run mini --experiment arithmetic.lens --shard 1/4 --out runs/mini"
+)
+def run(
+    model: Annotated[
+        str | None, typer.Argument(help="A Hub id, a folder or a shipped organism [default: mini].")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="quick, paper (default) or full.")] = None,
+    spoke: Annotated[
+        list[str] | None, typer.Option(help="Only this data type (repeatable), or a path to a .py file.")
+    ] = None,
+    experiment: Annotated[list[str] | None, typer.Option(help="Only this experiment (repeatable).")] = None,
+    lens: Annotated[str | None, typer.Option(help="final_norm (default) or paper.")] = None,
+    n: Annotated[int | None, typer.Option(help="Cases per experiment [default: the paper's].")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH of real data (repeatable); see `semhub list data`.")
+    ] = None,
+    languages: Annotated[str | None, typer.Option(help="Languages to test, as zh,es.")] = None,
+    dominant: Annotated[
+        str | None, typer.Option(help="auto (estimated from the model) or a language code.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda ...")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
+    batch_tokens: Annotated[
+        int | None, typer.Option(help="Padded tokens in one forward pass [default: 4096].")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="All randomness comes from it [default: 0].")] = None,
+    twins: Annotated[
+        int | None, typer.Option(help="Re-initialised copies as control [default: 19 up to 1 B].")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder [default: runs/<model>-<hash>].")] = None,
+    shard: Annotated[str, typer.Option(help="I/N: do the I-th of N shares; all share one --out.")] = "1/1",
+    engine: Annotated[str, typer.Option(help="local.")] = "local",
+    config: Annotated[Path | None, typer.Option(help="YAML file with the same options.")] = None,
+    revision: Revision = None,
+    trust_remote_code: RemoteCode = False,
+    quantization: Quantization = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, with expected time and memory.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Runs the experiments on a model, writes the run's folder and prints the verdicts."""
+    from semhub.runs import dryrun, execute
+    from semhub.runs.config import make_config
+
+    if engine != "local":
+        raise UsageError(f"--engine {engine} is not there yet; `--shard I/N` spreads a run over processes.")
+    given: dict[str, Any] = dict(
+        model=model, preset=preset, spokes=spoke, experiments=experiment, lens=lens, n=n, dominant=dominant,
+        device=device, dtype=dtype, batch_tokens=batch_tokens, seed=seed, twins=twins, revision=revision,
+        quantization=quantization,
+    )  # fmt: skip
+    given["data"] = _data_options(data)
+    given["languages"] = (
+        [code.strip() for code in languages.split(",") if code.strip()] if languages else None
+    )
+    given["trust_remote_code"] = trust_remote_code or None
+    settings = make_config({key: value for key, value in given.items() if value}, config)
+    console = Console(stderr=True)
+    if dry_run:
+        dryrun.show(dryrun.estimate(settings), Console(), as_json)
+        return
+    folder = out or settings.default_folder()
+    command = shlex.join(["semhub", *sys.argv[1:]])
+    finished = execute.execute(settings, folder, shard=_shard(shard), console=console, command=command)
+    if not finished:
+        console.print(f"share {shard} is done; when all are, `semhub report {folder}` writes the page")
+        return
+    _report(folder, console, as_json)
+
+
+@app.command(epilog="Example:\n\n  semhub report runs/demo --csv")
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    csv: Annotated[bool, typer.Option("--csv", help="Also export the tables as CSV files.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Merges the shards of a run, draws its figures and writes its page."""
+    from semhub.runs.finish import export_csv, finish
+    from semhub.runs.store import Store
+
+    store = Store(folder)
+    finish(store)
+    if csv:
+        export_csv(store)
+    _report(folder, Console(stderr=True), as_json)
+
+
+def _report(folder: Path, console: Console, as_json: bool) -> None:
+    from semhub import report as reporting
+    from semhub.runs.store import Store
+
+    with console.status("drawing the report"):
+        page = reporting.write(folder)
+    store = Store(folder)
+    if as_json:
+        typer.echo(
+            json.dumps({"folder": str(folder), "page": str(page), "verdicts": store.verdicts()}, indent=1)
+        )
+        return
+    out = Console()
+    out.print(reporting.verdict_table(store.verdicts(), store.manifest()))
+    out.print(f"report: {page}", soft_wrap=True, highlight=False)
+
+
+@app.command(epilog="Example:\n\n  semhub check meta-llama/Llama-3.1-8B --dtype bfloat16")
+def check(
+    model: ModelName,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    revision: Revision = None,
+    trust_remote_code: RemoteCode = False,
+    quantization: Quantization = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prints each self-check of a model with its measured deviation; status 1 if one fails."""
+    from semhub import models
+    from semhub.models import selfcheck
+
+    adapter = models.load(
+        model,
+        revision=revision,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        quantization=quantization,
+        check=False,
+    )
+    checks = selfcheck.run(adapter)
+    if as_json:
+        rows = [{**asdict(one), "deviation": str(one.deviation)} for one in checks]
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        console = Console()
+        facts = f"{adapter.name}: {adapter.architecture}, {adapter.n_layers} layers, {adapter.n_parameters:,} parameters"
+        console.print(
+            f"{facts}, {str(adapter.dtype).removeprefix('torch.')} on {adapter.device}", highlight=False
+        )
+        table = Table("check", "deviation", "tolerance", "", "what was compared", box=None)
+        for one in checks:
+            word = "passed" if one.passed else "[bold red]FAILED[/]"
+            table.add_row(one.name, f"{one.deviation:.2e}", f"{one.tolerance:.0e}", word, one.detail)
+        console.print(table)
+    if not all(one.passed for one in checks):
+        raise typer.Exit(1)
+
+
+@app.command(epilog='Example:\n\n  semhub lens mini "8=3+" --top-k 3 --html grid.html')
+def lens(
+    model: ModelName,
+    text: Annotated[str, typer.Argument(help="The text to read.")],
+    top_k: Annotated[int, typer.Option(help="Tokens per cell.", min=1)] = 5,
+    mode: Annotated[str, typer.Option("--lens", help="final_norm or paper.")] = "final_norm",
+    html: Annotated[Path | None, typer.Option(help="Write the grid as an HTML page to this file.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    revision: Revision = None,
+    trust_remote_code: RemoteCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Prints the grid of the paper's figure 1: layers x positions, the token nearest to each state."""
+    from semhub import api, models
+
+    adapter = models.load(
+        model, revision=revision, device=device, dtype=dtype, trust_remote_code=trust_remote_code
+    )
+    grid = api.lens(adapter, text, top_k=top_k, mode=mode)
+    if html is not None:
+        try:
+            html.write_text(grid.html(), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {html}: {error.strerror or error}.") from error
+        typer.echo(f"grid: {html}")
+    elif as_json:
+        typer.echo(json.dumps(grid.data, ensure_ascii=False))
+    else:
+        Console().print(grid)
+
+
+@app.command("list", epilog="Example:\n\n  semhub list experiments")
+def list_(
+    what: Annotated[str, typer.Argument(help="spokes, experiments, models, measures or data.")],
+    as_json: AsJson = False,
+) -> None:
+    """Lists what there is to run."""
+    from semhub import catalogue
+
+    rows = catalogue.listing(what)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    table = Table(*rows[0], box=None) if rows else Table(box=None)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
+
+
+def _data_options(given: list[str] | None) -> dict[str, str]:
+    from semhub.catalogue import data_names
+
+    out: dict[str, str] = {}
+    for one in given or ():
+        name, separator, path = one.partition("=")
+        if not separator or not path:
+            raise UsageError(f"--data {one}: write NAME=PATH; `semhub list data` shows the names.")
+        if name not in data_names():
+            raise UsageError(f"--data {one}: unknown name {name!r}; there are {', '.join(data_names())}.")
+        if name in out:
+            raise UsageError(f"--data {name} is given twice.")
+        out[name] = path
+    return out
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, separator, count = text.partition("/")
+    if not (separator and index.isdigit() and count.isdigit()):
+        raise UsageError(f"--shard {text}: write I/N, as 1/4.")
+    return int(index), int(count)
+
+
+def main() -> None:
+    """The entry point: errors as one line, and the exit status of the house."""
+    sys.exit(_status())
+
+
+def _status() -> int:
+    try:
+        result = app(standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _complain("stopped; finished shards are kept, the same command continues")
+        return 130
+    except click.ClickException as error:
+        _complain(error.format_message())
+        return 2
+    except SelfCheckError as error:
+        _complain(str(error))
+        return 1
+    except SemhubError as error:
+        _complain(str(error))
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        _complain(f"{error.filename or 'system'}: {error.strerror or error}")
+        return 2
+
+
+def _complain(message: str) -> None:
+    print(f"semhub: {' '.join(message.split())}", file=sys.stderr)

@@ -1,0 +1,117 @@
+"""Runs a configuration to the end: model, dominant language, units, tables. Continues where it stopped."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from semhub import models, registry
+from semhub.data import counts
+from semhub.errors import SelfCheckError
+from semhub.measures.trend import TokenLanguages, token_languages
+from semhub.models import selfcheck
+from semhub.models.base import Adapter
+from semhub.runs import manifest
+from semhub.runs.config import RunConfig
+from semhub.runs.dominant import find_dominant
+from semhub.runs.finish import finish
+from semhub.runs.grids import write_grids
+from semhub.runs.plan import Built, Unit, build, share, units
+from semhub.runs.progress import Reporter
+from semhub.runs.shard import run_unit
+from semhub.runs.store import Store
+from semhub.types import Provenance, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything a run needs before its first unit."""
+
+    adapter: Adapter
+    checks: list[selfcheck.Check]
+    tokens: TokenLanguages
+    dominant: dict[str, Any]
+    built: list[Built]
+    counts_from: list[Provenance]
+    units: list[Unit]
+
+
+def prepare(config: RunConfig, adapter: Adapter | None = None) -> Prepared:
+    """Loads and self-checks the model, finds its dominant language and builds the case sets.
+
+    Raises SelfCheckError naming the first failed check, and the errors of loaders and spokes.
+    """
+    chosen = registry.experiments(config.spokes, config.experiments)
+    request = Request(data=config.data, n=config.cases, seed=config.seed, languages=config.languages)
+    if config.dominant != "auto":
+        request = replace(request, dominant=config.dominant)
+    build(chosen, replace(request, n=2))  # bad data is refused before a model is loaded
+    adapter = adapter or load_model(config)
+    checks = selfcheck.run(adapter)
+    for check in checks:
+        if not check.passed:
+            raise SelfCheckError(
+                f"{adapter.name} failed the self-check {check.name}: deviation {check.deviation:.3g}, "
+                f"tolerance {check.tolerance:.3g} ({check.detail}). `semhub check` shows all of them."
+            )
+    texts, counts_from = counts.texts(request)
+    tokens = token_languages(adapter, texts)
+    dominant = find_dominant(adapter, tokens, config, request)
+    built = build(chosen, replace(request, dominant=dominant["scored"]))
+    planned = units(built, config.n_twins(adapter.n_parameters))
+    return Prepared(adapter, checks, tokens, dominant, built, counts_from, planned)
+
+
+def load_model(config: RunConfig) -> Adapter:
+    return models.load(
+        config.model,
+        revision=config.revision,
+        device=config.device,
+        dtype=config.dtype,
+        trust_remote_code=config.trust_remote_code,
+        quantization=config.quantization,
+        check=False,
+    )
+
+
+def execute(
+    config: RunConfig,
+    folder: Path,
+    *,
+    shard: tuple[int, int] = (1, 1),
+    adapter: Adapter | None = None,
+    console: Console | None = None,
+    command: str = "",
+) -> bool:
+    """Runs this process's share of the units that are not finished yet; the last process writes the tables.
+
+    Returns whether the whole run is finished. Finished shards are kept whatever happens.
+    """
+    started = time.time()
+    store = Store(folder)
+    store.check(config.hash)
+    share([], shard)
+    if console is not None:
+        console.print(f"loading {config.model} and checking it")
+    prepared = prepare(config, adapter)
+    store.open(config.hash)
+    facts = manifest.describe(config, prepared, command, started)
+    manifest.keep_or_write(store, facts)
+    todo = [unit for unit in share(prepared.units, shard) if not store.done(unit.id)]
+    reporter = Reporter(console, sum(unit.cost for unit in todo))
+    with reporter.running():
+        for unit in todo:
+            rows, notes = run_unit(prepared.adapter, unit, config, prepared.tokens, reporter.unit(unit.id))
+            store.write_shard(unit.id, rows, notes)
+            reporter.finished(unit.cost)
+        write_grids(
+            prepared.adapter, prepared.built, prepared.tokens, config, store, str(prepared.dominant["scored"])
+        )
+    if not all(store.done(unit.id) for unit in prepared.units):
+        return False
+    finish(store, seconds=time.time() - started)
+    return True
