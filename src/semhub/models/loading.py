@@ -142,13 +142,17 @@ def _read_weights(source: Source, remote: dict[str, Any], place: Place) -> Any:
 
 
 def _read_tokenizer(tokenizer: Any, remote: dict[str, Any]) -> Any:
-    from transformers import AutoTokenizer
+    """The tokenizer at a path or id. One saved without a class of its own is taken from its tokenizer.json as it
+    is: the library would rebuild it after the model's type, with other tokens."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
-    return (
-        AutoTokenizer.from_pretrained(tokenizer, **remote)
-        if isinstance(tokenizer, (str, Path))
-        else tokenizer
-    )
+    if not isinstance(tokenizer, (str, Path)):
+        return tokenizer
+    revision = {"revision": remote.get("revision")}
+    if get_tokenizer_config(tokenizer, **revision).get("tokenizer_class") in PLAIN_TOKENIZERS:
+        return PreTrainedTokenizerFast.from_pretrained(tokenizer, **revision)
+    return AutoTokenizer.from_pretrained(tokenizer, **remote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +203,7 @@ class Place:
         return arguments
 
 
+PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 
 
