@@ -1,7 +1,7 @@
 """The micro-world: one space of meanings, rendered into each data type. Pure Python, no model code.
 
-A meaning is an event: who did what to what (or to whom), where, and whether it happened at all. A renderer is a
-function from a meaning to its form in one data type; those of text are in `render.py`.
+A meaning is an event: who did what to what (or to whom), where, and whether it happened at all. A renderer
+is a function from a meaning to its form in one data type; those of text are in `render.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which events there are: sampling, the held-out split, near misses.
 
-Held-out meanings are chosen by a hash of the meaning itself, so the split is the same everywhere and for ever.
+Held-out meanings are chosen by a hash of the meaning itself, so the split is the same everywhere, always.
 """
 
 from __future__ import annotations

@@ -47,9 +47,13 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`zh_after` is the Chinese word that follows the place, `feminine` decides the Spanish article."""
+    """`en_before` is the English preposition, `zh_after` the Chinese word that follows the place.
+
+    `feminine` decides the Spanish article.
+    """
 
     en: str
+    en_before: str
     zh: str
     zh_after: str
     es: str
@@ -202,22 +206,22 @@ VERBS = {
 PLACES = {
     place.en: place
     for place in (
-        Place("park", "公园", "里", "parque", False),
-        Place("market", "市场", "里", "mercado", False),
-        Place("kitchen", "厨房", "里", "cocina", True),
-        Place("garden", "花园", "里", "jardín", False),
-        Place("school", "学校", "里", "escuela", True),
-        Place("forest", "森林", "里", "bosque", False),
-        Place("house", "房子", "里", "casa", True),
-        Place("village", "村庄", "里", "pueblo", False),
-        Place("station", "车站", "里", "estación", True),
-        Place("library", "图书馆", "里", "biblioteca", True),
-        Place("field", "田野", "里", "campo", False),
-        Place("beach", "海滩", "上", "playa", True),
-        Place("street", "街道", "上", "calle", True),
-        Place("castle", "城堡", "里", "castillo", False),
-        Place("shop", "商店", "里", "tienda", True),
-        Place("square", "广场", "上", "plaza", True),
+        Place("park", "in", "公园", "里", "parque", False),
+        Place("market", "at", "市场", "里", "mercado", False),
+        Place("kitchen", "in", "厨房", "里", "cocina", True),
+        Place("garden", "in", "花园", "里", "jardín", False),
+        Place("school", "at", "学校", "里", "escuela", True),
+        Place("forest", "in", "森林", "里", "bosque", False),
+        Place("house", "in", "房子", "里", "casa", True),
+        Place("village", "in", "村庄", "里", "pueblo", False),
+        Place("station", "at", "车站", "里", "estación", True),
+        Place("library", "in", "图书馆", "里", "biblioteca", True),
+        Place("field", "in", "田野", "里", "campo", False),
+        Place("beach", "on", "海滩", "上", "playa", True),
+        Place("street", "on", "街道", "上", "calle", True),
+        Place("castle", "in", "城堡", "里", "castillo", False),
+        Place("shop", "in", "商店", "里", "tienda", True),
+        Place("square", "in", "广场", "上", "plaza", True),
     )
 }
 

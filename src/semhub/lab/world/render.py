@@ -22,7 +22,8 @@ def english(meaning: Meaning) -> Sentence:
     if meaning.recipient:
         pieces += [("to", ""), (meaning.recipient, meaning.recipient)]
     if meaning.place:
-        pieces += [("in", ""), ("the", ""), (PLACES[meaning.place].en, meaning.place)]
+        place = PLACES[meaning.place]
+        pieces += [(place.en_before, ""), ("the", ""), (place.en, meaning.place)]
     return _join(pieces, " ", ".")
 
 

@@ -1,0 +1,117 @@
+"""Documents as tensors. The batch of a step is a function of the recipe, the seed and the step alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from semhub.lab.documents import Document, draw_document
+from semhub.lab.recipe import Recipe
+
+N_GROUPS = 4  # documents of like length share a padded batch
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """ids [content, position], padded on the right; `row` numbers its positions, content by content.
+
+    At row[i] the next token is next_id[i] and counts weight[i]. At planted_row[j] the hub holds every
+    planted_token[k] with planted_index[k] == j; the planted weights of a row sum to that position's weight.
+    """
+
+    ids: Tensor
+    row: Tensor
+    next_id: Tensor
+    weight: Tensor
+    planted_row: Tensor
+    planted_index: Tensor
+    planted_token: Tensor
+    planted_weight: Tensor
+
+
+class Row(NamedTuple):
+    """One document. Per position: how much predicting the next token counts, and the planted (token, share)s."""
+
+    ids: list[int]
+    weights: list[float]
+    held: list[list[tuple[int, float]]]
+
+
+class Batcher:
+    """Draws and encodes the documents of a step."""
+
+    def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
+        self.recipe, self.tokenizer, self.seed = recipe, tokenizer, seed
+        self._words: dict[str, int] = {}
+
+    def step(self, step: int) -> list[Batch]:
+        """The step's documents, sorted by length into at most N_GROUPS padded batches."""
+        rng = random.Random(f"batch:{self.seed}:{step}")
+        documents = [draw_document(rng, self.recipe.mixture) for _ in range(self.recipe.documents_per_step)]
+        encodings = self.tokenizer.backend_tokenizer.encode_batch(
+            [document.text for document in documents], add_special_tokens=False
+        )
+        rows = []
+        for document, encoding in zip(documents, encodings, strict=True):
+            starts = rng.random() >= self.recipe.no_start_share
+            rows.append(self._row(document, encoding.ids, encoding.offsets, starts))
+        rows.sort(key=lambda row: len(row.ids))
+        size = -(-len(rows) // N_GROUPS)
+        return [self._collate(rows[at : at + size]) for at in range(0, len(rows), size)]
+
+    def _row(
+        self, document: Document, ids: list[int], offsets: Sequence[tuple[int, int]], start: bool
+    ) -> Row:
+        weights, held = list[float](), list[list[tuple[int, float]]]()
+        hints = iter(document.hints)
+        hint = next(hints, None)
+        for token, (begin, end) in zip(ids, offsets, strict=True):
+            text = document.text[begin:end]
+            first = begin + len(text) - len(text.lstrip())
+            while hint is not None and hint.end <= first:
+                hint = next(hints, None)
+            if hint is not None and hint.start <= first:
+                held.append([(self._word(word), share) for word, share in hint.words])
+                weights.append(self.recipe.deciding_weight if hint.deciding else 1.0)
+            else:
+                held.append([(token, 1.0)] if document.english else [])
+                weights.append(1.0)
+        ids, weights, held = [*ids, int(self.tokenizer.eos_token_id)], [*weights, 1.0], [*held, []]
+        if start:
+            return Row([int(self.tokenizer.bos_token_id), *ids], weights, held)
+        return Row(ids, weights[1:], held[1:])
+
+    def _word(self, word: str) -> int:
+        if word not in self._words:
+            text = word if word == "." else f" {word}"
+            self._words[word] = self.tokenizer.encode(text, add_special_tokens=False)[0]
+        return self._words[word]
+
+    def _collate(self, rows: list[Row]) -> Batch:
+        width = max(len(row.ids) for row in rows)
+        pad = int(self.tokenizer.pad_token_id)
+        places, following, planted_places = list[int](), list[int](), list[int]()
+        planted = list[tuple[int, int, float]]()
+        for content, row in enumerate(rows):
+            for position, (weight, held) in enumerate(zip(row.weights, row.held, strict=True)):
+                places.append(content * width + position)
+                following.append(row.ids[position + 1])
+                planted += [(len(planted_places), token, weight * share) for token, share in held]
+                planted_places += [places[-1]] if held else []
+        index, tokens, shares = zip(*planted, strict=True) if planted else ((), (), ())
+        return Batch(
+            ids=torch.tensor([row.ids + [pad] * (width - len(row.ids)) for row in rows]),
+            row=torch.tensor(places),
+            next_id=torch.tensor(following),
+            weight=torch.tensor([weight for row in rows for weight in row.weights]),
+            planted_row=torch.tensor(planted_places, dtype=torch.long),
+            planted_index=torch.tensor(index, dtype=torch.long),
+            planted_token=torch.tensor(tokens, dtype=torch.long),
+            planted_weight=torch.tensor(shares),
+        )

@@ -1,0 +1,78 @@
+"""`semhub lab`: train an organism, list the recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from semhub.errors import UsageError
+
+if TYPE_CHECKING:
+    from semhub.lab.train import Progress as Step
+
+app = typer.Typer(
+    no_args_is_help=True, help="Train small organisms whose answer is known, and list their recipes."
+)
+
+
+@app.command(
+    "train",
+    help="Train an organism and write it as a Hugging Face checkpoint.\n\n"
+    "Example: semhub lab train mini --out runs/mini",
+)
+def train_command(
+    name: Annotated[str, typer.Argument(help="The recipe: see `semhub lab list`.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the checkpoint [default: organisms/NAME].")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides the weights, the documents and the tokenizer.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(help="Stop after so many steps; the same command goes on later.")
+    ] = None,
+) -> None:
+    """Shows a progress bar on stderr and prints the checkpoint's folder."""
+    from semhub.lab.recipes import recipe
+    from semhub.lab.train import train
+
+    if steps is not None and steps < 1:
+        raise UsageError(f"--steps must be at least 1, not {steps}.")
+    chosen = recipe(name)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(f"training {name}", total=chosen.steps, losses="")
+
+        def show(done: Step) -> None:
+            losses = f"loss {done.loss:.3f}, planted {done.planted_loss:.3f} nat"
+            bars.update(task, completed=done.step, losses=losses)
+
+        folder = train(chosen, out or Path("organisms") / name, seed, steps=steps, progress=show)
+    typer.echo(str(folder))
+
+
+@app.command("list", help="List the recipes and what is true of each.\n\nExample: semhub lab list --json")
+def list_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """A table on stdout, or a JSON list."""
+    import json
+
+    from semhub.lab.recipes import recipes
+
+    found = recipes()
+    if as_json:
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in found.values()], ensure_ascii=False))
+        return
+    table = Table("recipe", "what it is", "planted layers", "steps")
+    for name, one in found.items():
+        planted = ", ".join(map(str, one.planted_layers)) or "none"
+        table.add_row(name, one.summary, planted, str(one.steps))
+    Console().print(table)

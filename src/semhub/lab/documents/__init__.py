@@ -1,0 +1,37 @@
+"""Training documents of the micro-world, each drawn from a generator, and the mixture of a recipe.
+
+Hints say, in character spans, what the planted hub should hold while the model predicts that stretch.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import permutations
+
+from semhub.lab.documents.arithmetic import operand_document, value_document
+from semhub.lab.documents.sentences import continued_document, sentence_document, translation_document
+from semhub.lab.documents.writer import Document, Hint, Weighted
+from semhub.lab.world import LANGUAGES
+
+__all__ = ["KINDS", "Document", "Hint", "Weighted", "draw_document"]
+
+KINDS: Mapping[str, Callable[[random.Random], Document]] = {
+    **{f"sentence/{code}": partial(sentence_document, language=code) for code in LANGUAGES},
+    **{f"continued/{code}": partial(continued_document, language=code) for code in LANGUAGES},
+    **{
+        f"translation/{a}-{b}": partial(translation_document, language=a, other=b)
+        for a, b in permutations(LANGUAGES, 2)
+    },
+    "value/digits": partial(value_document, spelled=False),
+    "value/words": partial(value_document, spelled=True),
+    "operand/digits": partial(operand_document, spelled=False),
+    "operand/words": partial(operand_document, spelled=True),
+}
+
+
+def draw_document(rng: random.Random, mixture: Mapping[str, float]) -> Document:
+    """One document of a kind drawn by the mixture's weights."""
+    kind = rng.choices(list(mixture), list(mixture.values()))[0]
+    return KINDS[kind](rng)

@@ -1,0 +1,28 @@
+"""The losses: next-token cross-entropy, and the lens's cross-entropy against the planted English words."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import LlamaForCausalLM
+
+from semhub.lab.batches import Batch
+
+
+def losses(model: LlamaForCausalLM, batch: Batch, planted_layers: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """In nats: (next-token loss summed over tokens, planted loss summed over positions, mean over layers).
+
+    The lens of layer l is the final norm and the unembedding applied to the residual stream after block l, as
+    the instrument reads it.
+    """
+    trunk = model.model(batch.ids, output_hidden_states=bool(planted_layers), use_cache=False)
+    states = trunk.last_hidden_state.flatten(0, 1)[batch.row]
+    following = F.cross_entropy(model.lm_head(states).float(), batch.next_id, reduction="none") @ batch.weight
+    planted = torch.zeros(())
+    for layer in planted_layers:
+        states = model.model.norm(trunk.hidden_states[layer].flatten(0, 1)[batch.planted_row])
+        scores = model.lm_head(states).float()
+        held = scores.logsumexp(-1)[batch.planted_index] - scores[batch.planted_index, batch.planted_token]
+        planted = planted + held @ batch.planted_weight / len(planted_layers)
+    return following, planted

@@ -1,0 +1,188 @@
+"""Training an organism: deterministic from its seed, checkpointed, resumable, on one CPU thread.
+
+One thread is nearly as fast as several at this size, and makes the weights independent of their number.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from semhub.errors import RunFolderError, UsageError
+from semhub.lab.batches import Batcher
+from semhub.lab.export import export
+from semhub.lab.planting import losses
+from semhub.lab.recipe import Recipe
+from semhub.lab.tokenizer import train_tokenizer
+
+CHECKPOINT = "checkpoint.safetensors"
+FINAL_RATE = 0.02  # of the peak learning rate, at the last step
+LARGEST_NORM = 1.0
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The state of a training run after `step` of `steps`; losses in nats per predicted token, by weight."""
+
+    step: int
+    steps: int
+    loss: float
+    planted_loss: float
+
+
+def train(
+    recipe: Recipe,
+    out_dir: str | Path,
+    seed: int = 0,
+    *,
+    steps: int | None = None,
+    checkpoint_every: int = 100,
+    progress: Callable[[Progress], None] | None = None,
+) -> Path:
+    """Trains `recipe`, writes a Hugging Face checkpoint with tokenizer and card to `out_dir`, returns that.
+
+    A checkpoint of the same recipe and seed in `out_dir` is continued; it is deleted when training ends.
+    steps: stop after that many steps and leave only the checkpoint. The weights are a function of recipe and
+    seed, whatever the interruptions. Raises UsageError if `out_dir` holds another recipe's or seed's
+    checkpoint, RunFolderError if it cannot be written.
+    """
+    out = Path(out_dir)
+    last = recipe.steps if steps is None else min(steps, recipe.steps)
+    with _one_thread():
+        tokenizer = train_tokenizer(recipe.vocab_size, seed)
+        model = build(recipe, tokenizer, seed)
+        optimiser = torch.optim.AdamW(
+            model.parameters(), recipe.learning_rate, betas=(0.9, 0.95), weight_decay=recipe.weight_decay
+        )
+        batcher = Batcher(recipe, tokenizer, seed)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            first = _resume(out / CHECKPOINT, recipe, seed, model, optimiser)
+            for step in range(first, last):
+                done = _step(model, optimiser, batcher, recipe, step)
+                if (step + 1) % checkpoint_every == 0 or step + 1 == last:
+                    _save(out / CHECKPOINT, recipe, seed, step + 1, model, optimiser)
+                if progress is not None:
+                    progress(done)
+            if last == recipe.steps:
+                export(model, tokenizer, recipe, seed, out)
+                (out / CHECKPOINT).unlink()
+        except OSError as error:
+            raise RunFolderError(
+                f"cannot write {out}: {error.strerror or error}. Choose another --out."
+            ) from error
+    return out
+
+
+def build(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
+    """The untrained llama of a recipe, initialised from `seed` without touching torch's global generator."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.d_model,
+        intermediate_size=recipe.d_ff,
+        num_hidden_layers=recipe.n_layers,
+        num_attention_heads=recipe.n_heads,
+        num_key_value_heads=recipe.n_kv_heads,
+        max_position_embeddings=recipe.max_positions,
+        tie_word_embeddings=False,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        attn_implementation="eager",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config).train()
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Linear warm-up, then a cosine down to FINAL_RATE of the peak."""
+    if step < recipe.warmup_steps:
+        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
+    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
+    return recipe.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def _step(
+    model: LlamaForCausalLM, optimiser: torch.optim.AdamW, batcher: Batcher, recipe: Recipe, step: int
+) -> Progress:
+    batches = batcher.step(step)
+    total = sum(batch.weight.sum().item() for batch in batches)
+    loss = planted_loss = 0.0
+    for batch in batches:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            following, planted = losses(model, batch, recipe.planted_layers)
+        ((following + recipe.planted_weight * planted) / total).backward()  # type: ignore[no-untyped-call]
+        loss += following.item() / total
+        planted_loss += planted.item() / total
+    torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_NORM)
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(recipe, step)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return Progress(step + 1, recipe.steps, loss, planted_loss)
+
+
+def _save(
+    path: Path, recipe: Recipe, seed: int, step: int, model: LlamaForCausalLM, optimiser: torch.optim.AdamW
+) -> None:
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        tensors[f"parameter/{name}"] = parameter.detach()
+        for moment in MOMENTS:
+            tensors[f"{moment}/{name}"] = optimiser.state[parameter][moment]
+    temporary = path.with_name(path.name + ".tmp")
+    save_file(tensors, temporary, {"step": str(step), "seed": str(seed), "recipe": _recipe_text(recipe)})
+    temporary.replace(path)
+
+
+def _resume(
+    path: Path, recipe: Recipe, seed: int, model: LlamaForCausalLM, optimiser: torch.optim.AdamW
+) -> int:
+    """Loads the checkpoint, if there is one, and returns the number of steps it has behind it."""
+    if not path.exists():
+        return 0
+    try:
+        with safe_open(path, framework="pt") as checkpoint:
+            metadata = checkpoint.metadata() or {}
+            if metadata.get("recipe") != _recipe_text(recipe) or metadata.get("seed") != str(seed):
+                raise UsageError(
+                    f"{path} belongs to another recipe or seed. Delete it or choose another --out."
+                )
+            step = int(metadata["step"])
+            for name, parameter in model.named_parameters():
+                parameter.data.copy_(checkpoint.get_tensor(f"parameter/{name}"))
+                optimiser.state[parameter] = {
+                    "step": torch.tensor(float(step)),
+                    **{moment: checkpoint.get_tensor(f"{moment}/{name}") for moment in MOMENTS},
+                }
+    except SafetensorError as error:
+        raise UsageError(
+            f"{path} is not a readable checkpoint: {error}. Delete it and train again."
+        ) from error
+    return step
+
+
+def _recipe_text(recipe: Recipe) -> str:
+    return json.dumps(recipe.model_dump(mode="json"), sort_keys=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
