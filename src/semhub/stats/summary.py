@@ -95,7 +95,7 @@ def _draws(table: VariantTable, measure: str, condition: str) -> pd.DataFrame | 
     if draws is None or condition in ("bootstrap", "subsample"):
         return None
     if condition == "null":
-        low, high = np.nanquantile(draws, [0.025, 0.975], axis=0)
+        low, high = np.quantile(draws, [0.025, 0.975], axis=0)
         method = f"mean and 2.5 to 97.5% of {len(draws)} permutations"
     else:
         low, high = draws.min(axis=0), draws.max(axis=0)

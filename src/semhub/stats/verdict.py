@@ -124,16 +124,11 @@ def _word(
         if one.untestable:
             found = "" if math.isnan(one.detectable) else f"; detectable was d = {one.detectable:.2f}"
             return UNTESTABLE, one.untestable + found
-    failed = [
-        f"{one.variant}: {check.name} ({check.detail})"
-        for one in evidence
-        for check in one.checks
-        if not check.passed
-    ]
+    failed = dict.fromkeys(check.name for one in evidence for check in one.checks if not check.passed)
     if prediction == "P2" and not dominant_found:
         return NOT_SUPPORTED, "no dominant language was found in this model"
     if failed:
-        return NOT_SUPPORTED, "failed: " + "; ".join(failed)
+        return NOT_SUPPORTED, "not shown: " + "; ".join(failed)
     if not adjusted <= ALPHA:
         return NOT_SUPPORTED, f"p = {adjusted:.3f} after Holm's correction over the cells of this report"
     missing = sorted({check.detail for one in evidence for check in one.checks if math.isnan(check.value)})
