@@ -149,7 +149,9 @@ def reference(weights: dict[str, Tensor], ids: list[int]) -> tuple[list[Tensor],
     for layer in range(CONFIG["num_hidden_layers"]):
         p = f"model.layers.{layer}."
         packed = rms(stream, w[p + "input_layernorm.weight"]) @ w[p + "self_attn.W_pack.weight"].T
-        q, k, v = (part.reshape(length, heads, -1).transpose(0, 1) for part in packed.split(stream.shape[1], -1))
+        q, k, v = (
+            part.reshape(length, heads, -1).transpose(0, 1) for part in packed.split(stream.shape[1], -1)
+        )
         scores = rotate(q) @ rotate(k).transpose(1, 2) / math.sqrt(q.shape[-1])
         mixed = scores.masked_fill(future, -torch.inf).softmax(-1) @ v
         stream = stream + mixed.transpose(0, 1).reshape(length, -1) @ w[p + "self_attn.o_proj.weight"].T

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.tiny import cached_checkpoint
 from torch import Tensor
 
 from semhub import capture, steer
@@ -18,7 +19,6 @@ from semhub.models.base import Adapter, Encoded, Inputs
 from semhub.models.decoder import DecoderAdapter
 from semhub.models.loading import require
 from semhub.types import Content
-from tests.tiny import cached_checkpoint
 
 Patch = pytest.MonkeyPatch
 Seed = Callable[[DecoderAdapter, Patch], None]
@@ -223,7 +223,9 @@ FAULTS: list[tuple[Seed, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("seed", "family", "name"), FAULTS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("seed", "family", "name"), FAULTS, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_fault_is_caught_by_name(seed: Seed, family: str, name: str, monkeypatch: Patch) -> None:
     adapter = load(str(cached_checkpoint(family)))
     assert isinstance(adapter, DecoderAdapter)

@@ -47,7 +47,7 @@ def resolve(model: str) -> Source:
     if model in organisms():
         return Source(model, model, ORGANISMS / model)
     path = Path(model).expanduser()
-    if path.is_dir():
+    if path.is_dir() and model.strip():
         return Source(model, path.resolve().name, path)
     if path.is_file():
         raise ModelError(f"{model} is a file; give the folder that holds config.json and the weights.")

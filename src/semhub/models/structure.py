@@ -20,6 +20,7 @@ from semhub.models.base import Unembedding
 from semhub.models.sites import Call, returning, trace
 
 PROBE_LENGTH = 6
+ONE_STREAM = "semhub reads decoders with one residual stream"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +96,7 @@ def _find_blocks(model: Any, calls: list[Call]) -> tuple[nn.Module, ...]:
     if len(chosen) != 1:
         raise ModelError(
             f"{kind}: {len(chosen)} lists of {wanted} blocks, each run once on the output of the one before, were "
-            "found, not one; semhub reads decoders with one residual stream."
+            f"found, not one; {ONE_STREAM}."
         )
     return chosen[0]
 
@@ -117,7 +118,7 @@ def _find_tail(
     start = next(index for index, call in enumerate(calls) if call.module is blocks[-1])
     heads = [index for index, call in enumerate(calls) if call.module is head]
     if len(heads) != 1 or heads[0] < start:
-        raise ModelError(f"{kind}: the unembedding does not run once after the last block.")
+        raise ModelError(f"{kind}: the unembedding does not run once after the last block; {ONE_STREAM}.")
     tail, stream, entered = [], calls[start].returned, {id(blocks[-1])}
     for call in calls[start + 1 : heads[0]]:
         inner = any(id(parent) in entered for parent in call.parents)
@@ -125,12 +126,12 @@ def _find_tail(
         if inner:
             continue
         if not _same(stream, call.given):
-            raise ModelError(f"{kind}: {type(call.module).__name__} after the last block is not understood.")
+            raise ModelError(f"{kind}: {type(call.module).__name__} after the last block is not understood; {ONE_STREAM}.")
         if not _same(stream, call.returned):
             tail.append(call.module)
         stream = call.returned
     if not _same(stream, calls[heads[0]].given):
-        raise ModelError(f"{kind}: what the unembedding reads is not the output of the final norm.")
+        raise ModelError(f"{kind}: what the unembedding reads is not the output of the final norm; {ONE_STREAM}.")
     return tuple(tail)
 
 
