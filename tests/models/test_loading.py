@@ -227,7 +227,9 @@ def test_organism_before_folder(folder: Path, tmp_path: Path, monkeypatch: pytes
 
 
 HALF = [(family, dtype) for family in ("gemma2", "bloom", "mixtral") for dtype in ("bfloat16", "float16")]
-ANY = [(family, dtype) for family in ("llama", "gpt2", "cohere") for dtype in ("bfloat16", "float16", "float64")]
+ANY = [
+    (family, dtype) for family in ("llama", "gpt2", "cohere") for dtype in ("bfloat16", "float16", "float64")
+]
 
 
 @pytest.mark.parametrize(("family", "dtype"), HALF + ANY)

@@ -20,13 +20,43 @@ from semhub.models.sentencepiece import fast_tokenizer
 
 VERSION_1_VOCABULARY = 64000
 VERSION_2_VOCABULARY = 125696
-KNOWN_OPTIONS = (
-    "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads hidden_act rms_norm_eps "
-    "max_position_embeddings model_max_length initializer_range use_cache pad_token_id bos_token_id eos_token_id "
-    "tie_word_embeddings z_loss_weight gradient_checkpointing architectures auto_map model_type tokenizer_class "
-    "torch_dtype dtype transformers_version _from_model_config _name_or_path name_or_path"
-).split()
-FILES = ["config.json", "tokenizer.model", "tokenizer_config.json", "*.safetensors", "pytorch_model*", "model*.json"]
+KNOWN_OPTIONS = [
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "hidden_act",
+    "rms_norm_eps",
+    "max_position_embeddings",
+    "model_max_length",
+    "initializer_range",
+    "use_cache",
+    "pad_token_id",
+    "bos_token_id",
+    "eos_token_id",
+    "tie_word_embeddings",
+    "z_loss_weight",
+    "gradient_checkpointing",
+    "architectures",
+    "auto_map",
+    "model_type",
+    "tokenizer_class",
+    "torch_dtype",
+    "dtype",
+    "transformers_version",
+    "_from_model_config",
+    "_name_or_path",
+    "name_or_path",
+]
+FILES = [
+    "config.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "*.safetensors",
+    "pytorch_model*",
+    "model*.json",
+]
 
 
 def read_baichuan(folder: Path, raw: dict[str, Any], arguments: dict[str, Any]) -> tuple[Any, Any]:
@@ -60,16 +90,22 @@ def read_baichuan(folder: Path, raw: dict[str, Any], arguments: dict[str, Any]) 
     )
     wrong = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"], *info["unexpected_keys"]]))
     if wrong:
-        raise ModelError(f"{folder.name}: {len(wrong)} tensors do not fit a Baichuan of 7 B layout, the first is {wrong[0]}.")
+        raise ModelError(
+            f"{folder.name}: {len(wrong)} tensors do not fit a Baichuan of 7 B layout, the first is {wrong[0]}."
+        )
     return model, _tokenizer(folder)
 
 
 def _refuse(folder: Path, raw: dict[str, Any]) -> None:
     if "max_position_embeddings" not in raw or raw.get("hidden_size") == 5120:
-        raise ModelError(f"{folder.name} is a Baichuan of 13 B: its ALiBi positions are not read, only the 7 B layout is.")
+        raise ModelError(
+            f"{folder.name} is a Baichuan of 13 B: its ALiBi positions are not read, only the 7 B layout is."
+        )
     unknown = sorted(set(raw) - set(KNOWN_OPTIONS))
     if unknown:
-        raise ModelError(f"{folder.name}: the Baichuan option {unknown[0]} is not known, so nothing is assumed about it.")
+        raise ModelError(
+            f"{folder.name}: the Baichuan option {unknown[0]} is not known, so nothing is assumed about it."
+        )
     needed = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
     for name in needed:
         if not isinstance(raw.get(name), int):
@@ -105,17 +141,24 @@ def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
 
 def _shards(folder: Path) -> list[Path]:
     """The files an index names, or all of one kind; safetensors before .bin."""
-    for pattern, index in (("*.safetensors", "model.safetensors"), ("pytorch_model*.bin", "pytorch_model.bin")):
+    for pattern, index in (
+        ("*.safetensors", "model.safetensors"),
+        ("pytorch_model*.bin", "pytorch_model.bin"),
+    ):
         listing = folder / f"{index}.index.json"
         if listing.is_file():
             named = {folder / name for name in json.loads(listing.read_text("utf-8"))["weight_map"].values()}
             missing = sorted(path.name for path in named if not path.is_file())
             if missing:
-                raise ModelError(f"{folder.name}: the shard {missing[0]} that {listing.name} names is missing.")
+                raise ModelError(
+                    f"{folder.name}: the shard {missing[0]} that {listing.name} names is missing."
+                )
             return sorted(named)
         if found := sorted(folder.glob(pattern)):
             return found
-    raise ModelError(f"{folder.name} holds no weights: no *.safetensors and no pytorch_model*.bin in the folder.")
+    raise ModelError(
+        f"{folder.name} holds no weights: no *.safetensors and no pytorch_model*.bin in the folder."
+    )
 
 
 def _as_llama(tensors: Iterator[tuple[str, Tensor]], normalised_head: bool) -> Iterator[tuple[str, Tensor]]:
@@ -132,6 +175,10 @@ def _as_llama(tensors: Iterator[tuple[str, Tensor]], normalised_head: bool) -> I
 def _tokenizer(folder: Path) -> Any:
     path, settings = folder / "tokenizer.model", folder / "tokenizer_config.json"
     if not path.is_file():
-        raise ModelError(f"{folder.name} has no tokenizer.model; a Baichuan folder needs its sentencepiece model.")
+        raise ModelError(
+            f"{folder.name} has no tokenizer.model; a Baichuan folder needs its sentencepiece model."
+        )
     told = json.loads(settings.read_text("utf-8")) if settings.is_file() else {}
-    return fast_tokenizer(path, add_bos=bool(told.get("add_bos_token")), add_eos=bool(told.get("add_eos_token")))
+    return fast_tokenizer(
+        path, add_bos=bool(told.get("add_bos_token")), add_eos=bool(told.get("add_eos_token"))
+    )

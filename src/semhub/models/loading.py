@@ -86,7 +86,12 @@ def _from_source(
     refuse_without_weights(source)
     remote = {"revision": revision, "trust_remote_code": trust_remote_code}
     baichuan = raw.get("model_type") == "baichuan"
-    if "auto_map" in raw and not baichuan and not trust_remote_code and not _known(str(raw.get("model_type"))):
+    if (
+        "auto_map" in raw
+        and not baichuan
+        and not trust_remote_code
+        and not _known(str(raw.get("model_type")))
+    ):
         raise ModelError(
             f"{source.given} needs code from its own repository: read it, then use --trust-remote-code."
         )

@@ -8,6 +8,7 @@ against outliers (a router that flips between two near-equal experts).
 
 from __future__ import annotations
 
+import itertools
 import math
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -173,7 +174,7 @@ def _offsets(adapter: Adapter) -> Measured:
     spans = [span for span in encoded.offsets if span is not None]
     inked = {index for index, character in enumerate(text) if not character.isspace()}
     covered = {index for start, end in spans for index in range(start, end)}
-    ordered = all(before <= after for before, after in zip(spans, spans[1:], strict=False))
+    ordered = all(before <= after for before, after in itertools.pairwise(spans))
     spelled = [
         (adapter.token_text(token), text[span[0] : span[1]])
         for token, span in zip(encoded.ids, encoded.offsets, strict=True)
@@ -270,7 +271,7 @@ def _shift(written: list[Tensor], states: Tensor, _: Inputs) -> Tensor:
     """Adds half of each state's length in a fixed direction, and remembers the result."""
     direction = torch.randn(states.shape[-1], generator=torch.Generator().manual_seed(0))
     direction = (direction / direction.norm()).to(states)
-    changed = states + 0.5 * states.norm(dim=-1, keepdim=True) * direction
+    changed: Tensor = states + 0.5 * states.norm(dim=-1, keepdim=True) * direction
     written.append(changed)
     return changed
 

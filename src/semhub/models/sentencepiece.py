@@ -41,7 +41,11 @@ def fast_tokenizer(path: Path, *, add_bos: bool = False, add_eos: bool = False) 
     normalizer = _normalizer(model.normalizer_spec)
     if normalizer is not None:
         tokenizer.normalizer = normalizer
-    steps = [decoders.Replace(SPACE, " "), *([decoders.ByteFallback()] if bytes_fall_back else []), decoders.Fuse()]
+    steps = [
+        decoders.Replace(SPACE, " "),
+        *([decoders.ByteFallback()] if bytes_fall_back else []),
+        decoders.Fuse(),
+    ]
     if model.normalizer_spec.add_dummy_prefix:
         steps.append(decoders.Strip(" ", 1, 0))
     tokenizer.decoder = decoders.Sequence(steps)
@@ -54,7 +58,7 @@ def fast_tokenizer(path: Path, *, add_bos: bool = False, add_eos: bool = False) 
 
 
 def _read(path: Path) -> Any:
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from sentencepiece import sentencepiece_model_pb2
 
     model = sentencepiece_model_pb2.ModelProto()
@@ -66,7 +70,9 @@ def _read(path: Path) -> Any:
         raise ModelError(f"{path} is not a sentencepiece BPE model; only BPE is carried over.")
     kinds = {piece.type for piece in model.pieces}
     if kinds & {USER_DEFINED, UNUSED} or model.trainer_spec.treat_whitespace_as_suffix:
-        raise ModelError(f"{path} uses user-defined or unused pieces or suffix spaces, which are not carried over.")
+        raise ModelError(
+            f"{path} uses user-defined or unused pieces or suffix spaces, which are not carried over."
+        )
     return model
 
 

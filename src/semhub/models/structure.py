@@ -9,6 +9,7 @@ whatever follows the unembedding.
 from __future__ import annotations
 
 import inspect
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +80,8 @@ def after_head(model: Any, projected: Tensor) -> Tensor:
 def _probe_ids(model: Any) -> Tensor:
     weight = model.get_input_embeddings().weight
     ids = torch.arange(1, PROBE_LENGTH + 1) % weight.shape[0]
-    return ids.unsqueeze(0).to("cpu" if weight.is_meta else weight.device)
+    device: torch.device = torch.device("cpu") if weight.is_meta else weight.device
+    return ids.unsqueeze(0).to(device)
 
 
 def _find_blocks(model: Any, calls: list[Call]) -> tuple[nn.Module, ...]:
@@ -102,7 +104,7 @@ def _find_blocks(model: Any, calls: list[Call]) -> tuple[nn.Module, ...]:
 
 
 def _chained(runs: list[Call]) -> bool:
-    return all(_same(before.returned, after.given) for before, after in zip(runs, runs[1:], strict=False))
+    return all(_same(before.returned, after.given) for before, after in itertools.pairwise(runs))
 
 
 def _same(one: Tensor | None, other: Tensor | None) -> bool:
@@ -126,12 +128,16 @@ def _find_tail(
         if inner:
             continue
         if not _same(stream, call.given):
-            raise ModelError(f"{kind}: {type(call.module).__name__} after the last block is not understood; {ONE_STREAM}.")
+            raise ModelError(
+                f"{kind}: {type(call.module).__name__} after the last block is not understood; {ONE_STREAM}."
+            )
         if not _same(stream, call.returned):
             tail.append(call.module)
         stream = call.returned
     if not _same(stream, calls[heads[0]].given):
-        raise ModelError(f"{kind}: what the unembedding reads is not the output of the final norm; {ONE_STREAM}.")
+        raise ModelError(
+            f"{kind}: what the unembedding reads is not the output of the final norm; {ONE_STREAM}."
+        )
     return tuple(tail)
 
 
@@ -155,7 +161,8 @@ def _find_unembedding(model: Any, head: Any, calls: list[Call]) -> Unembedding:
     kind, weight, bias = type(model).__name__, getattr(head, "weight", None), getattr(head, "bias", None)
     call = next(call for call in calls if call.module is head)
     given, returned = call.given, call.returned
-    assert given is not None and returned is not None
+    assert given is not None
+    assert returned is not None
     if weight is None or weight.is_meta or weight.shape != (returned.shape[-1], given.shape[-1]):
         raise ModelError(
             f"{kind}: the unembedding's matrix cannot be read (quantised or offloaded); keep the head unquantised "

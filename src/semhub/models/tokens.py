@@ -25,7 +25,7 @@ class Tokens:
             )
         self.tokenizer = tokenizer
         vocabulary = tokenizer.get_vocab()
-        self.strings = {index: string for string, index in vocabulary.items()}
+        self.strings: dict[int, str] = {index: string for string, index in vocabulary.items()}
         self.n_tokens = min(max(self.strings) + 1, rows)
         self.special_ids = frozenset(int(index) for index in tokenizer.all_special_ids if index is not None)
         self._forms: dict[str, tuple[int, ...]] = {}
