@@ -99,6 +99,21 @@ def test_own_pairs_are_sorted_into_the_subsets(tmp_path: Path) -> None:
     assert [one.text for one in last.pairs[0].negatives] == ["The cat was not sleeping This represents"]
 
 
+def test_negatives_that_no_longer_differ_or_that_overlap_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "own.zh-en.jsonl"
+    near = ["The ship flies!", "NASA flies.", "The ship sinks."]
+    path.write_text(
+        json.dumps({"a": "NASA在飞。", "b": "The ship flies.", "negatives": near}), encoding="utf-8"
+    )
+    sets = pair_sets(Request(data={"pairs": str(path)}))
+    assert [one.text for one in sets["zh/all/bare"].pairs[0].negatives] == [
+        "The ship flies!",
+        "NASA flies.This represents",
+        "The ship sinks.This represents",
+    ]
+    assert [one.text for one in sets["zh/zero_overlap/bare"].pairs[0].negatives] == ["The ship sinks"]
+
+
 def test_sampling_is_counted(tmp_path: Path) -> None:
     rows = [(f"猫{chr(0x4E00 + i)}。", f"cat {chr(97 + i)}x.") for i in range(20)]
     one = pair_sets(Request(data={"pairs": write_pairs(tmp_path, rows)}, n=8))["zh/all/bare"]
