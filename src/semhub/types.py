@@ -41,6 +41,7 @@ class Pair:
 
     `group` names the meaning that several pairs share (the value of an expression); pairs of one group but of
     different content are `same_result`, all others `different_result`. Empty: no such groups.
+    `factor` is what permuted pairs keep in common because it is fixed by design (operator and target of an expression).
     """
 
     case_id: str
@@ -49,6 +50,7 @@ class Pair:
     b: Content
     negatives: tuple[Content, ...] = ()
     group: str = ""
+    factor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

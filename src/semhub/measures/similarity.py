@@ -153,7 +153,7 @@ def score_by_layer(states: PairStates) -> np.ndarray:
 
 @torch.inference_mode()
 def permuted(states: PairStates, permutations: np.ndarray) -> dict[str, np.ndarray]:
-    """Each measure with the b side permuted: permutations [draw, case] -> measure -> [draw, layer].
+    """Each measure with a_i paired with b_p(i): permutations [draw, case] -> measure -> [draw, layer].
 
     Centring and the sum over all pairs do not depend on the pairing, so each draw costs n look-ups.
     """

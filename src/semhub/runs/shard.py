@@ -18,7 +18,7 @@ from semhub.results import draw_rows
 from semhub.runs.config import RunConfig
 from semhub.runs.plan import Unit, contents
 from semhub.stats.bootstrap import cluster_codes, draw_weights
-from semhub.stats.permutation import permutations
+from semhub.stats.permutation import pairings, permutations
 from semhub.stats.split import CONFIRM, SELECT, confirming
 from semhub.types import CaseSet, Content, LensSet, PairSet, TextSet
 
@@ -132,7 +132,10 @@ def _draws(
     n = len(states.pairs)
     if n < MIN_PAIRS:
         return []
-    shuffled = permutations(n, config.n_draws, _rng(config, case_set, variant, "null"))
+    factors = cluster_codes([pair.factor for pair in states.pairs])
+    shuffled = pairings(
+        cluster_codes(clusters), factors, config.n_draws, _rng(config, case_set, variant, "null")
+    )
     weights = draw_weights(
         cluster_codes(clusters), config.n_draws, _rng(config, case_set, variant, "bootstrap")
     )

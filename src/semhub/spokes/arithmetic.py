@@ -62,6 +62,7 @@ def similarity(request: Request) -> tuple[list[CaseSet], list[Provenance]]:
                     Content.of(near.words(dominant) + ends[1]) for near in _near(one, request.seed)
                 ),
                 group=str(one.value),
+                factor=f"{one.op}{one.b}",
             )
             for one in drawn
         ]

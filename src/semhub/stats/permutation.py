@@ -25,6 +25,29 @@ def permutations(n: int, n_draws: int, rng: np.random.Generator, strata: Ints | 
     return out
 
 
+def pairings(clusters: Ints, strata: Ints, n_draws: int, rng: np.random.Generator) -> Ints:
+    """Wrong partners for paired cases, [draw, case]: whole clusters exchange partners, within strata.
+
+    Each draw puts the clusters into a random cyclic order; the k-th case of a cluster in a stratum is paired with
+    the k-th (modulo their number) of the next cluster that occurs in that stratum. What cases of one cluster have in
+    common, and what those of one stratum have in common, is thus as strong under the null as in the data. With one
+    case per cluster and one stratum this is a random cyclic permutation.
+    """
+    n_clusters = int(clusters.max()) + 1
+    out = np.empty((n_draws, len(clusters)), dtype=np.int64)
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    for draw in range(n_draws):
+        rank = rng.permutation(n_clusters)
+        for where in members:
+            order = where[np.argsort(rank[clusters[where]], kind="stable")]
+            _, starts, sizes = np.unique(rank[clusters[order]], return_index=True, return_counts=True)
+            block = np.repeat(np.arange(len(starts)), sizes)
+            within = np.arange(len(order)) - starts[block]
+            following = (block + 1) % len(starts)
+            out[draw, order] = order[starts[following] + within % sizes[following]]
+    return out
+
+
 def p_values(observed: Floats, null: Floats) -> tuple[Floats, Floats]:
     """observed [layer], null [draw, layer] -> (p [layer], p corrected for the maximum over layers [layer]).
 
