@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -17,206 +17,150 @@ FORMS = {
     "zero_overlap/continued": "no shared word, continued",
     "all/continued": "all pairs, continued",
     "zero_overlap/bare": "no shared word, bare",
-    "all/bare": "all pairs, bare (the paper's form)",
+    "all/bare": "all pairs, bare (paper)",
     "continued": "continued",
-    "bare": "bare (the paper's form)",
+    "bare": "bare (paper)",
 }
 RIBBONS = {item.key: item for item in (theme.NULL, theme.TWIN, theme.TWIN_EMBEDDINGS)}
-INTERVAL = "95% intervals, clusters resampled"
+SETS = {"retrieval": "retrieval", "mutual_knn": "neighbours shared", "cka": "CKA (no verdict)"}
+CONTRASTS = [
+    Series("concept_diff", "concept", theme.BLUE),
+    Series("logprob_diff", "log-probability", theme.ORANGE, (6, 3), "square"),
+]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One chart: its name after the experiment's, its words, and the column that tells its lines apart."""
+
+    name: str
+    title: str
+    place: str
+    y_title: str
+    what: str
+    if_false: str
+    by: str = "condition"
+    series: Sequence[Series] = ()
+    zero: bool = False
+    main: bool = True
 
 
 def similarity(run: Run, experiment: str) -> Iterator[Draft]:
     """The charts of a P1 experiment, one group for each leading part of its variants (a language)."""
-    rows = _rows(run, experiment)
-    spoke, band = _judged(run, experiment, "P1")
-    for group, variants in _groups(list(rows["variant"].unique())).items():
-        chosen = _deciding(run, spoke, "P1", variants)
-        one = rows[rows["variant"] == chosen]
-        place = _place(group, chosen)
-        scored = one[one["measure"] == "paper_score_centred"]
-        yield _draft(
-            run,
-            experiment,
-            f"{experiment}-{_slug(group)}-score",
-            scored,
-            band,
-            zero=True,
-            title=f"Centred paper score · {place}",
-            y_title="score (cosine)",
-            what="cosine of the pair minus the mean cosine of all non-pairs, states centred by layer",
-        )
-        cosine = one[one["measure"] == "cosine_centred"]
-        yield _draft(
-            run,
-            experiment,
-            f"{experiment}-{_slug(group)}-cosine",
-            cosine,
-            band,
-            zero=True,
-            title=f"Centred cosine · {place}",
-            y_title="cosine",
-            what="last-position states compared by condition, centred by layer",
-        )
-        forms = rows[rows["variant"].isin(variants) & (rows["condition"] == "matched")]
-        paper = forms[forms["measure"] == "paper_score"]
-        named = [theme.nth(v, FORMS.get(_form(v), _form(v)), i) for i, v in enumerate(_ordered(variants))]
-        yield _draft(
-            run,
-            experiment,
-            f"{experiment}-{_slug(group)}-paper",
-            paper,
-            band,
-            zero=True,
-            key="variant",
-            series=named,
-            title=f"Paper score, not centred · {group}",
-            y_title="score (cosine)",
-            what="the paper's own score in each form of the contents; it carries no verdict",
-        )
-        yield _sets(run, experiment, group, one, band, place)
+    rows = run.results[run.results["experiment"] == experiment]
+    for group, variants in _groups([str(name) for name in rows["variant"].unique()]).items():
+        chosen = _deciding(run, experiment, "P1", variants)[0]
+        one, slug, place = rows[rows["variant"] == chosen], _slug(group), _place(group, chosen)
+        plan = Plan(
+            f"{slug}-score", "Centred paper score", place, "score (cosine)",
+            "Cosine of the pair minus the mean cosine of all non-pairs, states centred by layer.",
+            "the line would run inside the grey band and inside the twins' at every layer.", zero=True,
+        )  # fmt: skip
+        yield _draft(run, experiment, "P1", one[one["measure"] == "paper_score_centred"], plan)
+        plan = Plan(
+            f"{slug}-cosine", "Centred cosine by condition", place, "cosine",
+            "Last-position states compared by condition, centred by layer.",
+            "matched pairs would lie on the mismatched ones, or on their hard negatives.", zero=True,
+        )  # fmt: skip
+        yield _draft(run, experiment, "P1", one[one["measure"] == "cosine_centred"], plan)
+        forms = rows[rows["variant"].isin(variants) & (rows["measure"] == "paper_score")]
+        series = [theme.nth(v, FORMS.get(_form(v), _form(v)), i) for i, v in enumerate(_ordered(variants))]
+        plan = Plan(
+            f"{slug}-paper", "Paper score, not centred", "all forms" if group == "all" else f"{group}, all forms",
+            "score (cosine)", "The paper's own score in each form of the contents; it carries no verdict.",
+            "all lines would stay near zero; but random models also rise above it where the two sides share words.",
+            "variant", series, zero=True,
+        )  # fmt: skip
+        yield _draft(run, experiment, "P1", forms[forms["condition"] == "matched"], plan)
+        yield _sets(run, experiment, one, f"{slug}-sets", place)
 
 
 def readout(run: Run, experiment: str) -> Iterator[Draft]:
     """The charts of a P2 experiment with named words: log-probability, concept, and their differences."""
-    rows = _rows(run, experiment)
-    spoke, band = _judged(run, experiment, "P2")
-    deciding = _deciding(run, spoke, "P2", list(rows["variant"].unique()))
-    for variant in rows["variant"].unique():
-        shown = bool(variant == deciding)
-        one = rows[rows["variant"] == variant]
-        slug = f"{experiment}-{_slug(variant)}"
-        yield _draft(
-            run,
-            experiment,
-            f"{slug}-lens",
-            one[one["measure"] == "logprob"],
-            band,
-            title=f"Lens by layer · {variant}",
-            y_title="log-probability (nat)",
-            main=shown,
-            what=f"lens log-probability of each word at the position that predicts it, {_lens(run)} lens",
-        )
-        yield _draft(
-            run,
-            experiment,
-            f"{slug}-concept",
-            one[one["measure"] == "concept"],
-            band,
-            zero=True,
-            title=f"Concept score by layer · {variant}",
-            y_title="concept (nat)",
-            main=shown,
-            what="double-centred lens score: the right word beyond what position and word explain alone",
-        )
-        both = one[one["measure"].isin(["logprob_diff", "concept_diff"])]
-        named = [
-            Series("concept_diff", "concept, dominant minus surface", theme.BLUE),
-            Series("logprob_diff", "log-probability, dominant minus surface", theme.ORANGE, (6, 3), "square"),
-        ]
-        yield _draft(
-            run,
-            experiment,
-            f"{slug}-contrast",
-            both,
-            band,
-            zero=True,
-            key="measure",
-            series=named,
-            title=f"Dominant minus surface · {variant}",
-            y_title="difference (nat)",
-            main=shown,
-            what="above zero: the dominant language's word is read more strongly than the input's own",
-        )
+    rows = run.results[run.results["experiment"] == experiment]
+    variants = [str(name) for name in rows["variant"].unique()]
+    deciding = _deciding(run, experiment, "P2", variants)
+    lens = str(run.manifest.get("lens", "")).replace("_", " ")
+    for variant in sorted(variants, key=lambda name: name not in deciding):
+        one, slug, main = rows[rows["variant"] == variant], _slug(variant), variant in deciding
+        plan = Plan(
+            f"{slug}-lens", "Lens by layer", variant, "log-probability (nat)",
+            f"Lens log-probability of each word at the position that predicts it ({lens} lens).",
+            "the dominant-language word would stay at the level of random words, and never above the input's own.",
+            main=main,
+        )  # fmt: skip
+        yield _draft(run, experiment, "P2", one[one["measure"] == "logprob"], plan)
+        plan = Plan(
+            f"{slug}-concept", "Concept score by layer", variant, "concept (nat)",
+            "Double-centred lens score: the right word beyond what position and word explain alone.",
+            "the dominant-language line would stay inside the grey band, or below the line of the input's own word.",
+            zero=True, main=main,
+        )  # fmt: skip
+        yield _draft(run, experiment, "P2", one[one["measure"] == "concept"], plan)
+        both = one[one["measure"].isin([item.key for item in CONTRASTS])]
+        plan = Plan(
+            f"{slug}-contrast", "Dominant minus surface", variant, "difference (nat)",
+            "Above zero the dominant language's word is read more strongly than the input's own.",
+            "both lines would stay at or below zero at every intermediate layer.",
+            "measure", CONTRASTS, zero=True, main=main,
+        )  # fmt: skip
+        yield _draft(run, experiment, "P2", both, plan)
 
 
-def _sets(
-    run: Run, experiment: str, group: str, rows: pd.DataFrame, band: tuple[int, int] | None, place: str
-) -> Draft:
-    measures = ("retrieval", "mutual_knn", "cka")
-    rows = rows[rows["measure"].isin(measures)]
-    labels = {
-        "retrieval": "retrieval",
-        "mutual_knn": "neighbourhood overlap",
-        "cka": "debiased CKA (no verdict)",
-    }
-    lines = rows[rows["condition"] == "matched"].assign(series=lambda f: f["measure"])
-    bands = rows[rows["condition"] == "null"].assign(series=lambda f: "null " + f["measure"])
+def _sets(run: Run, experiment: str, rows: pd.DataFrame, name: str, place: str) -> Draft:
+    rows = rows[rows["measure"].isin(list(SETS)) & rows["condition"].isin(["matched", "null"])]
     series = []
-    for index, measure in enumerate(measures):
-        style = theme.nth(measure, labels[measure], index)
-        series += [
-            style,
-            Series(
-                f"null {measure}", f"its null ({measure.replace('_', ' ')})", style.color, (), theme.RIBBON
-            ),
-        ]
-    panel = Panel(f"Rank and set measures · {place}", _n(lines), "share or similarity", run.n_layers, band)
-    return _make(
-        experiment,
-        f"{experiment}-{_slug(group)}-sets",
-        lines,
-        bands,
-        series,
-        panel,
-        "is b nearest to a (both directions); overlap of neighbourhoods; CKA. Bands: 95% of permutations",
-        rows,
-    )
+    for index, (measure, label) in enumerate(SETS.items()):
+        style = theme.nth(measure, label, index)
+        null = Series(
+            f"null {measure}", f"its null, {label.split(' ')[0]}", style.color, style.dash, theme.RIBBON
+        )
+        series += [style, null]
+    plan = Plan(
+        name, "Rank and set measures", place, "share or similarity",
+        "Is b nearest to a (both directions); overlap of neighbourhoods; CKA. Each with its permutation null.",
+        "each line would stay inside its own band.", zero=True,
+    )  # fmt: skip
+    lines = rows[rows["condition"] == "matched"].assign(series=lambda frame: frame["measure"])
+    bands = rows[rows["condition"] == "null"].assign(series=lambda frame: "null " + frame["measure"])
+    return _make(run, experiment, "P1", lines, bands, series, plan, rows)
 
 
-def _draft(
-    run: Run,
-    experiment: str,
-    name: str,
-    rows: pd.DataFrame,
-    band: tuple[int, int] | None,
-    *,
-    title: str,
-    y_title: str,
-    what: str,
-    zero: bool = False,
-    key: str = "condition",
-    series: Sequence[Series] | None = None,
-    main: bool = True,
-) -> Draft:
-    ribbon = rows["condition"].isin(list(RIBBONS)) if key == "condition" else rows["condition"] == "\0"
-    lines = rows[~ribbon].assign(series=lambda f: f[key])
-    bands = rows[ribbon].assign(series=lambda f: f["condition"])
-    if series is None:
+def _draft(run: Run, experiment: str, prediction: str, rows: pd.DataFrame, plan: Plan) -> Draft:
+    ribbon = rows["condition"].isin(list(RIBBONS)) & (plan.by == "condition")
+    lines = rows[~ribbon].assign(series=lambda frame: frame[plan.by])
+    bands = rows[ribbon].assign(series=lambda frame: frame["condition"])
+    series = plan.series
+    if not series:
         order = [*theme.CONDITIONS, *sorted(set(lines["series"]) - set(theme.CONDITIONS))]
-        present = [item for item in order if item in set(lines["series"])]
-        series = [theme.condition(item, index) for index, item in enumerate(present)]
-    panel = Panel(title, _n(lines), y_title, run.n_layers, band, zero)
-    return _make(experiment, name, lines, bands, [*series, *RIBBONS.values()], panel, what, rows, main)
+        present = [name for name in order if name in set(lines["series"])]
+        series = [theme.condition(name, index) for index, name in enumerate(present)]
+    return _make(run, experiment, prediction, lines, bands, [*series, *RIBBONS.values()], plan, rows)
 
 
 def _make(
+    run: Run,
     experiment: str,
-    name: str,
+    prediction: str,
     lines: pd.DataFrame,
     bands: pd.DataFrame,
     series: Sequence[Series],
-    panel: Panel,
-    what: str,
+    plan: Plan,
     rows: pd.DataFrame,
-    main: bool = True,
 ) -> Draft:
+    spoke = str(run.experiment(experiment).get("spoke") or experiment.split(".")[0])
+    band = band_of(run.verdict(spoke, prediction))
     lines = lines[lines["estimate"].notna()]
     bands = bands[bands["ci_low"].notna() & bands["ci_high"].notna()]
-    chart: Any = None
-    if len(lines):
-        chart = layer_chart(lines[CURVE_COLUMNS], bands[CURVE_COLUMNS], series, panel)
+    panel = Panel(
+        plan.title, (plan.place, sizes(lines)), plan.y_title, run.n_layers, band, plan.zero
+    )  # fmt: skip
+    chart = layer_chart(lines[CURVE_COLUMNS], bands[CURVE_COLUMNS], series, panel) if len(lines) else None
+    caption = f"{plan.what} Ribbons around lines: 95% intervals, clusters resampled."
+    title = f"{plan.title} · {plan.place}"
     return Draft(
-        name, experiment, panel.title, f"{what[0].upper()}{what[1:]}. Ribbons: {INTERVAL}.", chart, rows
+        f"{experiment}-{plan.name}", experiment, title, caption, chart, rows, plan.main, plan.if_false
     )
-
-
-def _rows(run: Run, experiment: str) -> pd.DataFrame:
-    return run.results[run.results["experiment"] == experiment]
-
-
-def _judged(run: Run, experiment: str, prediction: str) -> tuple[str, tuple[int, int] | None]:
-    spoke = str(run.experiment(experiment).get("spoke") or experiment.split(".")[0])
-    return spoke, band_of(run.verdict(spoke, prediction))
 
 
 def _groups(variants: Sequence[str]) -> dict[str, list[str]]:
@@ -237,9 +181,12 @@ def _ordered(variants: Sequence[str]) -> list[str]:
     return sorted(variants, key=lambda v: order.index(_form(v)) if _form(v) in order else len(order))
 
 
-def _deciding(run: Run, spoke: str, prediction: str, variants: Sequence[str]) -> str:
-    named = (run.verdict(spoke, prediction) or {}).get("variant")
-    return str(named) if named in variants else _ordered(variants)[0]
+def _deciding(run: Run, experiment: str, prediction: str, variants: Sequence[str]) -> list[str]:
+    """The variants that carry the verdict; the first in the usual order where none is named."""
+    entry = run.experiment(experiment)
+    verdict = run.verdict(str(entry.get("spoke")), prediction) or {}
+    named = [*(entry.get("deciding") or ()), verdict.get("variant")]
+    return [name for name in variants if name in named] or _ordered(variants)[:1]
 
 
 def _place(group: str, variant: str) -> str:
@@ -247,15 +194,11 @@ def _place(group: str, variant: str) -> str:
     return form if group == "all" else f"{group}, {form}"
 
 
-def _lens(run: Run) -> str:
-    return str(run.manifest.get("lens", "")).replace("_", " ")
-
-
 def _slug(text: str) -> str:
     return "".join(char if char.isalnum() and char.isascii() else "_" for char in text)
 
 
-def _n(rows: pd.DataFrame) -> str:
+def sizes(rows: pd.DataFrame) -> str:
     """`n = 683 in 683 clusters · 95% intervals`, a range where it differs by condition or layer."""
     if not len(rows):
         return "n = 0"

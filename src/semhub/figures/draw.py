@@ -33,6 +33,7 @@ class Figure:
     csv: str
     folder: Path
     main: bool = True
+    if_false: str = ""
 
 
 def drafts(run: Run) -> Iterator[Draft]:
@@ -86,6 +87,15 @@ def _draw(draft: Draft, index: int, folder: Path, writer: Executor) -> tuple[Fig
             f"cannot write {stem}.csv: {error.strerror or error}. Free space or choose --out."
         ) from error
     figure = Figure(
-        draft.name, draft.experiment, draft.title, draft.caption, svg, draft.data, csv, folder, draft.main
+        draft.name,
+        draft.experiment,
+        draft.title,
+        draft.caption,
+        svg,
+        draft.data,
+        csv,
+        folder,
+        draft.main,
+        draft.if_false,
     )
     return figure, pending

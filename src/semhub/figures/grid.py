@@ -10,6 +10,7 @@ import pandas as pd
 
 from semhub.figures import theme
 from semhub.figures.draft import Draft
+from semhub.figures.render import plot
 from semhub.figures.text import shorten, visible
 
 MANY_ROWS = 12
@@ -86,7 +87,7 @@ def _chart(frame: pd.DataFrame, title: str, grid: Mapping[str, Any]) -> alt.Laye
         scale=alt.Scale(domain=["dominant language", "other"], range=[theme.AMBER, theme.SKY]),
     )
     opacity = alt.Opacity("probability:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.06, 0.9]))
-    base = alt.Chart(frame).encode(x=x, y=y)
+    base = plot(frame).encode(x=x, y=y)
     mass = base.mark_rect(stroke="white").encode(color=color, opacity=opacity)
     text = base.mark_text(fontSize=10, color=theme.INK).encode(text="text:N")
     heading = alt.TitleParams(

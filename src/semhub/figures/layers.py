@@ -10,6 +10,7 @@ import altair as alt
 import pandas as pd
 
 from semhub.figures import theme
+from semhub.figures.render import plot
 from semhub.figures.theme import Series
 
 CURVE_COLUMNS = ["layer", "series", "estimate", "ci_low", "ci_high"]
@@ -19,11 +20,11 @@ CURVE_COLUMNS = ["layer", "series", "estimate", "ci_low", "ci_high"]
 class Panel:
     """What a chart over layers is told besides its numbers.
 
-    band: first and last layer to shade. zero: draw a line at 0. height: of the plot area, in pixels.
+    band: first and last layer to shade. zero: draw a line at 0 and keep it in sight. height: of the plot, in pixels.
     """
 
     title: str
-    subtitle: str
+    subtitle: tuple[str, ...]
     y_title: str
     n_layers: int
     band: tuple[int, int] | None = None
@@ -41,30 +42,39 @@ def layer_chart(lines: pd.DataFrame, bands: pd.DataFrame, series: Sequence[Serie
     color = alt.Color(
         "label:N", title=None, scale=alt.Scale(domain=domain, range=[item.color for item in shown])
     )
-    dash = alt.StrokeDash(
-        "label:N", legend=None, scale=alt.Scale(domain=domain, range=[list(item.dash) for item in shown])
-    )
     shape = alt.Shape(
         "label:N", title=None, scale=alt.Scale(domain=domain, range=[item.shape for item in shown])
     )
     x = theme.layer_axis(panel.n_layers)
-    y = alt.Y("estimate:Q", title=panel.y_title)
+    scale = alt.Scale(zero=panel.zero)
+    y = alt.Y("estimate:Q", title=panel.y_title, scale=scale)
     parts = [*background(panel)]
     if panel.zero:
         parts.append(_zero())
     if len(bands):
-        ribbon = alt.Chart(bands).encode(x=x, color=color)
+        ribbon = plot(bands).encode(x=x, color=color)
         parts.append(
-            ribbon.mark_area(opacity=0.22).encode(y=alt.Y("ci_low:Q", title=panel.y_title), y2="ci_high:Q")
+            ribbon.mark_area(opacity=0.22).encode(
+                y=alt.Y("ci_low:Q", title=panel.y_title, scale=scale), y2="ci_high:Q"
+            )
         )
-        for edge in ("ci_low", "ci_high"):
-            parts.append(ribbon.mark_line(strokeWidth=0.8, opacity=0.7).encode(y=f"{edge}:Q"))
+        for item in (item for item in shown if item.key in set(bands["series"])):
+            own = plot(bands[bands["series"] == item.key]).encode(x=x, color=color)
+            edge = own.mark_line(strokeWidth=0.9, strokeDash=list(item.dash), opacity=0.8)
+            parts += [edge.encode(y="ci_low:Q"), edge.encode(y="ci_high:Q")]
     if len(lines):
-        curve = alt.Chart(lines).encode(x=x, color=color)
+        curve = plot(lines).encode(x=x, color=color)
         interval = curve.transform_filter("isValid(datum.ci_low) && isValid(datum.ci_high)")
-        parts.append(interval.mark_area(opacity=0.18).encode(y="ci_low:Q", y2="ci_high:Q"))
-        parts.append(interval.mark_rule(opacity=0.55).encode(y="ci_low:Q", y2="ci_high:Q"))
-        parts.append(curve.mark_line(strokeWidth=1.8).encode(y=y, strokeDash=dash))
+        parts.append(
+            interval.mark_area(opacity=0.18).encode(y=alt.Y("ci_low:Q", scale=scale), y2="ci_high:Q")
+        )
+        parts.append(
+            interval.mark_rule(opacity=0.55).encode(y=alt.Y("ci_low:Q", scale=scale), y2="ci_high:Q")
+        )
+        # A dash channel would draw dashed outlines around the legend's symbols, or end the legend altogether.
+        for item in (item for item in shown if item.key in set(lines["series"])):
+            own = plot(lines[lines["series"] == item.key]).encode(x=x, y=y, color=color)
+            parts.append(own.mark_line(strokeWidth=1.8, strokeDash=list(item.dash)))
         size = 26 if panel.n_layers <= 40 else 12
         parts.append(curve.mark_point(filled=True, opacity=1, size=size).encode(y=y, shape=shape))
     chart = alt.layer(*parts).properties(width=theme.WIDTH, height=panel.height, title=heading(panel))
@@ -72,7 +82,7 @@ def layer_chart(lines: pd.DataFrame, bands: pd.DataFrame, series: Sequence[Serie
 
 
 def heading(panel: Panel) -> Any:
-    return alt.TitleParams(text=panel.title, subtitle=panel.subtitle)
+    return alt.TitleParams(text=panel.title, subtitle=list(panel.subtitle))
 
 
 def background(panel: Panel, label: bool = True) -> list[Any]:
@@ -87,7 +97,7 @@ def background(panel: Panel, label: bool = True) -> list[Any]:
             "name": [f"L{low}" if low == high else f"L{low}–{high}"],
         }
     )
-    base = alt.Chart(frame).encode(x=theme.layer_axis(panel.n_layers))
+    base = plot(frame).encode(x=theme.layer_axis(panel.n_layers))
     parts = [base.mark_rect(color=theme.BAND).encode(x2="end:Q")]
     if label:
         text = base.mark_text(
@@ -98,8 +108,4 @@ def background(panel: Panel, label: bool = True) -> list[Any]:
 
 
 def _zero() -> Any:
-    return (
-        alt.Chart(pd.DataFrame({"zero": [0.0]}))
-        .mark_rule(color=theme.GREY, strokeWidth=0.8)
-        .encode(y="zero:Q")
-    )
+    return plot(pd.DataFrame({"zero": [0.0]})).mark_rule(color=theme.GREY, strokeWidth=0.8).encode(y="zero:Q")

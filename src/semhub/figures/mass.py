@@ -10,9 +10,16 @@ import pandas as pd
 from semhub.figures import theme
 from semhub.figures.draft import Draft
 from semhub.figures.layers import Panel, background, heading
+from semhub.figures.render import plot
 from semhub.figures.tables import Run, band_of
+from semhub.results import OTHER, UNCOUNTED
 
 SHOWN = 5
+IF_FALSE = "the input's own language would hold most of the mass at every layer."
+CAPTION = (
+    "Share of the lens's probability on tokens of each language, over all positions; below, its entropy. "
+    "Whiskers: 95% interval of the lowest language in the stack."
+)
 NAMES = {
     "ar": "Arabic", "bn": "Bengali", "cs": "Czech", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
     "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian",
@@ -34,32 +41,30 @@ def language_mass(run: Run, experiment: str) -> Iterator[Draft]:
     for variant in rows["variant"].unique():
         one = rows[(rows["variant"] == variant) & rows["estimate"].notna()]
         mass = one[one["measure"] == "language_mass"]
-        panel = Panel(
-            f"Language mass · {language_name(variant)} input",
-            f"n = {int(mass['n'].max()):,} texts · share of the lens by layer" if len(mass) else "n = 0",
-            "share",
-            run.n_layers,
-            band_of(run.verdict(spoke, "P2")),
-        )
-        chart = (
-            _chart(mass, one[one["measure"] == "language_entropy"], dominant, variant, panel)
-            if len(mass)
-            else None
-        )
-        caption = (
-            "Share of the lens's probability on tokens of each language, all positions; below, its entropy. "
-            "Whiskers: 95% interval of the lowest language in the stack."
-        )
-        yield Draft(f"{experiment}-{variant}-mass", experiment, panel.title, caption, chart, one)
+        entropy = one[one["measure"] == "language_entropy"]
+        counted = mass[mass["condition"] != UNCOUNTED]
+        title = f"Language mass · {language_name(variant)} input"
+        panel = Panel(title, _subtitle(mass), "share", run.n_layers, band_of(run.verdict(spoke, "P2")))
+        chart = _chart(counted, entropy, dominant, variant, panel) if len(counted) else None
+        yield Draft(f"{experiment}-{variant}-mass", experiment, title, CAPTION, chart, one, if_false=IF_FALSE)
+
+
+def _subtitle(mass: pd.DataFrame) -> tuple[str, ...]:
+    if not len(mass):
+        return ("n = 0",)
+    n = f"n = {int(mass['n'].max()):,} texts · 95% interval of the lowest"
+    never = mass.loc[mass["condition"] == UNCOUNTED, "estimate"]
+    return (n, f"at most {never.max():.2f} on tokens never counted, spread evenly") if len(never) else (n,)
 
 
 def _chart(
     mass: pd.DataFrame, entropy: pd.DataFrame, dominant: str, spoken: str, panel: Panel
 ) -> alt.VConcatChart:
-    peak = mass.groupby("condition")["estimate"].max().sort_values(ascending=False)
+    named = mass[mass["condition"] != OTHER]
+    peak = named.groupby("condition")["estimate"].max().sort_values(ascending=False)
     first = [code for code in dict.fromkeys((dominant, spoken)) if code in peak.index]
     order = [*first, *(code for code in peak.index if code not in first)][:SHOWN]
-    table = mass.pivot_table(index="layer", columns="condition", values="estimate", aggfunc="mean").fillna(
+    table = named.pivot_table(index="layer", columns="condition", values="estimate", aggfunc="mean").fillna(
         0.0
     )
     rest = 1.0 - table[order].sum(axis=1)
@@ -88,18 +93,16 @@ def _chart(
     y = alt.Y("low:Q", title=panel.y_title, scale=alt.Scale(domain=[0, 1]))
     color = alt.Color("label:N", title=None, scale=alt.Scale(domain=domain, range=colors))
     area = (
-        alt.Chart(areas)
+        plot(areas)
         .mark_area(opacity=0.75, stroke="white", strokeWidth=1)
         .encode(x=x, y=y, y2="high:Q", color=color)
     )
     bottom = mass[mass["condition"] == order[0]]
     whiskers = (
-        alt.Chart(bottom)
-        .mark_rule(color=theme.INK, strokeWidth=1.2)
-        .encode(x=x, y="ci_low:Q", y2="ci_high:Q")
+        plot(bottom).mark_rule(color=theme.INK, strokeWidth=1.2).encode(x=x, y="ci_low:Q", y2="ci_high:Q")
     )
     names = (
-        alt.Chart(_places(areas))
+        plot(_places(areas))
         .mark_text(fontSize=11, color=theme.INK, align="center")
         .encode(x=theme.layer_axis(panel.n_layers, "at"), y="middle:Q", text="label:N")
     )
@@ -108,15 +111,15 @@ def _chart(
     )
     if not len(entropy):
         return alt.vconcat(stacked).configure(**theme.config())
-    base = alt.Chart(entropy).encode(x=x)
-    plot = alt.layer(
+    base = plot(entropy).encode(x=x)
+    below = alt.layer(
         *background(panel, label=False),
         base.mark_area(opacity=0.25, color=theme.GREY).encode(
             y=alt.Y("ci_low:Q", title="entropy (bit)"), y2="ci_high:Q"
         ),
         base.mark_line(color=theme.INK, strokeWidth=1.4).encode(y=alt.Y("estimate:Q", title="entropy (bit)")),
     ).properties(width=theme.WIDTH, height=60)
-    return alt.vconcat(stacked, plot, spacing=8).configure(**theme.config())
+    return alt.vconcat(stacked, below, spacing=8).configure(**theme.config())
 
 
 def _edges(panel: Panel) -> list[alt.LayerChart]:
@@ -125,7 +128,7 @@ def _edges(panel: Panel) -> list[alt.LayerChart]:
     return (
         [
             *parts,
-            alt.Chart(pd.DataFrame({"low": [0], "high": [1]}))
+            plot(pd.DataFrame({"low": [0], "high": [1]}))
             .mark_rect(color="white")
             .encode(y="low:Q", y2="high:Q"),
         ]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from semhub.figures import theme
 from semhub.figures.draft import Draft
+from semhub.figures.render import plot
 from semhub.figures.tables import Run, band_of, finite
 
 WORDS = {"supported": "● supported", "not_supported": "○ not supported", "untestable": "◌ untestable"}
@@ -38,7 +39,7 @@ def strip(run: Run) -> Draft:
         legend=None,
         scale=alt.Scale(domain=domain, range=[theme.BLUE, theme.ORANGE, theme.GREY]),
     )
-    base = alt.Chart(frame).encode(y=y)
+    base = plot(frame).encode(y=y)
     parts = [
         base.mark_rule(color=theme.GRID, strokeWidth=8).encode(x=alt.value(0), x2=alt.value(theme.WIDTH)),
         base.transform_filter("isValid(datum.layer)").mark_bar(height=12).encode(

@@ -9,10 +9,11 @@ import pandas as pd
 
 from semhub.figures import theme
 from semhub.figures.draft import Draft
+from semhub.figures.render import plot
 from semhub.figures.tables import PLANE, Run
 from semhub.figures.text import visible
 
-SIDE = 330
+SIDE = 300
 
 
 def trajectory(run: Run, experiment: str) -> Iterator[Draft]:
@@ -47,7 +48,7 @@ def _chart(anchors: pd.DataFrame, paths: pd.DataFrame, title: str, n_layers: int
     layers = alt.Color(
         "layer:Q",
         title="layer",
-        scale=alt.Scale(scheme="cividis", domain=[0, n_layers], reverse=True),
+        scale=alt.Scale(range=[theme.AMBER, theme.BLUE], domain=[0, n_layers]),
         legend=alt.Legend(
             orient="bottom",
             gradientLength=200,
@@ -60,21 +61,21 @@ def _chart(anchors: pd.DataFrame, paths: pd.DataFrame, title: str, n_layers: int
     digits, words = anchors[number], anchors[~number]
     example = paths[paths["case_id"] == paths["case_id"].iloc[0]]
     numbered = example[example["layer"].isin(theme.layer_ticks(n_layers))]
-    every = alt.Chart(paths).encode(x=x, y=y)
-    one = alt.Chart(example).encode(x=x, y=y)
+    every = plot(paths).encode(x=x, y=y)
+    one = plot(example).encode(x=x, y=y)
     parts = [
         every.mark_line(strokeWidth=0.6, opacity=0.3, color=theme.GREY).encode(
             detail="case_id:N", order="layer:Q"
         ),
         every.mark_point(filled=True, size=14, opacity=0.8).encode(color=layers),
         one.mark_line(strokeWidth=1.8, color=theme.INK).encode(order="layer:Q"),
-        alt.Chart(numbered)
+        plot(numbered)
         .encode(x=x, y=y, text=alt.Text("layer:Q", format="d"))
         .mark_text(dx=8, dy=-7, fontSize=10, color=theme.INK),
-        alt.Chart(digits)
+        plot(digits)
         .encode(x=x, y=y, text="case_id:N")
         .mark_text(fontSize=15, color=theme.BLUE, fontWeight="bold"),
-        alt.Chart(words)
+        plot(words)
         .encode(x=x, y=y, text="case_id:N")
         .mark_text(fontSize=12, color=theme.ORANGE, fontStyle="italic"),
     ]

@@ -13,7 +13,7 @@ import altair as alt
 
 FONT = "Semhub Sans SC"
 FONTS = f"{FONT}, Noto Sans CJK SC, Source Han Sans SC, PingFang SC, Microsoft YaHei, Arial, sans-serif"
-WIDTH, HEIGHT = 330, 180
+WIDTH, HEIGHT = 300, 175
 
 INK, SOFT, GRID = "#222222", "#555555", "#e8e8e8"
 BAND, BAND_EDGE = "#fbeec2", "#b08900"
@@ -70,9 +70,9 @@ CONDITIONS = _series(
     ("third_language", "third-language word", PINK, (8, 2, 2, 2), "diamond"),
     ("echo", "echo of the current word", GREEN, (4, 1), "triangle-down"),
 )
-NULL = Series("null", "null: 95% of permutations", GREY, (), RIBBON)
-TWIN = Series("twin", "twins: re-initialised copies, min to max", PINK, (), RIBBON)
-TWIN_EMBEDDINGS = Series("twin_embeddings", "twins that keep the embeddings", AMBER, (), RIBBON)
+NULL = Series("null", "null, 95% of draws", GREY, (), RIBBON)
+TWIN = Series("twin", "twins, min to max", PINK, (4, 2), RIBBON)
+TWIN_EMBEDDINGS = Series("twin_embeddings", "twins, embeddings kept", AMBER, (1, 2), RIBBON)
 
 
 def condition(key: str, index: int = 0) -> Series:
@@ -109,8 +109,8 @@ def config() -> dict[str, Any]:
         "labelColor": SOFT,
         "titleColor": SOFT,
         "titleFontWeight": "normal",
-        "labelFontSize": 11,
-        "titleFontSize": 11,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
         "domainColor": GREY,
         "tickColor": GREY,
         "gridColor": GRID,
@@ -128,16 +128,16 @@ def config() -> dict[str, Any]:
             "frame": "group",
             "offset": 10,
             "color": INK,
-            "fontSize": 13,
+            "fontSize": 14,
             "fontWeight": "normal",
             "subtitleColor": SOFT,
-            "subtitleFontSize": 11,
+            "subtitleFontSize": 12,
             "subtitlePadding": 4,
         },
         "legend": {
             "orient": "bottom",
             "labelColor": SOFT,
-            "labelFontSize": 11,
+            "labelFontSize": 12,
             "labelLimit": 300,
             "symbolSize": 55,
             "symbolOpacity": 1,

@@ -52,7 +52,7 @@ def _checks(verdict: Mapping[str, Any]) -> Iterator[str]:
     if verdict.get("verdict") != "supported":
         return
     for check in verdict.get("checks") or ():
-        if check.get("passed") is None:
+        if check.get("passed") is None or ("value" in check and finite(check["value"]) is None):
             yield f"the check “{check.get('name')}” was not made: {check.get('detail') or 'no reason on file'}."
 
 

@@ -15,11 +15,12 @@ from rich.text import Text
 from semhub.figures.grid import thinned
 from semhub.figures.mass import language_name
 from semhub.figures.tables import finite
-from semhub.figures.text import visible
+from semhub.figures.text import shorten, visible
 from semhub.report.html import environment, stylesheet
 from semhub.report.words import number
 
 SHADES = 10
+TITLE = 90
 CELL = 8  # columns of the terminal for one token
 
 
@@ -47,7 +48,7 @@ def view(grid: Mapping[str, Any], every: bool = False) -> dict[str, Any]:
         cells = [_cell(cell, grid, position >= width / 2) for position, cell in enumerate(grid["cells"][row])]
         rows.append({"layer": int(grid["layers"][row]), "cells": cells})
     return {
-        "title": visible(str(grid.get("title", "")), spaces=False),
+        "title": shorten(visible(str(grid.get("title", "")), spaces=False), TITLE),
         "experiment": str(grid.get("experiment", "")),
         "case_id": str(grid.get("case_id", "")),
         "lens": str(grid.get("lens", "")),

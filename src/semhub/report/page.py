@@ -159,28 +159,20 @@ def _spoke(run: Run, spoke: str, figures: list[Figure]) -> dict[str, Any]:
 
 
 def _check(check: Mapping[str, Any]) -> dict[str, str]:
-    passed = check.get("passed")
-    value = check.get("value")
-    symbol = (
-        {True: "● passed", False: "○ failed"}.get(passed, "◌ not made")
-        if isinstance(passed, bool)
-        else "◌ not made"
-    )
+    """A check without a number was not made, whatever it lets pass."""
+    value = finite(check.get("value"))
+    made = value is not None and isinstance(check.get("passed"), bool)
     return {
         "name": str(check.get("name", "")),
-        "outcome": symbol,
-        "value": str(value)
-        if isinstance(value, str)
-        else number(value)
-        if finite(value) is not None
-        else "–",
+        "outcome": "◌ not made" if not made else "● passed" if check["passed"] else "○ failed",
+        "value": number(value),
         "detail": str(check.get("detail") or ""),
     }
 
 
 def _experiment(run: Run, entry: Mapping[str, Any], figures: list[Figure]) -> dict[str, Any]:
     name = str(entry.get("id"))
-    mine = [_figure(figure, entry) for figure in figures if figure.experiment == name]
+    mine = [_figure(figure) for figure in figures if figure.experiment == name]
     cases = [case for case in run.manifest.get("cases", ()) if case.get("experiment") == name]
     data = [item for item in run.manifest.get("data", ()) if name in (item.get("experiments") or ())]
     return {
@@ -206,7 +198,7 @@ def _experiment(run: Run, entry: Mapping[str, Any], figures: list[Figure]) -> di
     }
 
 
-def _figure(figure: Figure, entry: Mapping[str, Any]) -> dict[str, Any]:
+def _figure(figure: Figure) -> dict[str, Any]:
     frame = figure.data
     columns = [name for name in (*TABLE_COLUMNS, *frame.columns) if name in frame.columns]
     if "estimate" in columns:
@@ -216,7 +208,7 @@ def _figure(figure: Figure, entry: Mapping[str, Any]) -> dict[str, Any]:
         "name": figure.name,
         "title": figure.title,
         "caption": figure.caption,
-        "if_false": str(entry.get("if_false", "")),
+        "if_false": figure.if_false,
         "svg": Markup(figure.svg),
         "csv": data_link(figure.csv),
         "columns": columns,

@@ -22,6 +22,7 @@ MEASURES = {
     "concept": "concept (nat)",
     "logprob_diff": "log-probability, dominant minus surface (nat)",
 }
+HELD = "all conditions hold in the band"
 PUBLISHED = "published value not on file"
 
 
@@ -58,10 +59,23 @@ def cell(verdict: Mapping[str, Any] | None) -> Cell:
         low=None if band is None else band[0],
         high=None if band is None else band[1],
         effect=effect(verdict),
-        reason=str(verdict.get("reason") or ""),
-        n=f"n = {n}" + (f" in {count(clusters)} clusters" if clusters is not None else "") if n else "",
+        reason=_reason(kind, verdict),
+        n=f"n = {n}" + (f" in {count(clusters)} clusters" if clusters is not None else "")
+        if n not in ("", "0")
+        else "",
         p=p_value(verdict.get("p_adjusted")) or p_value(verdict.get("p")),
     )
+
+
+def _reason(kind: str, verdict: Mapping[str, Any]) -> str:
+    """Why not, or what is missing. The checks stand elsewhere in full, so a failure is named and not spelled out."""
+    reason = str(verdict.get("reason") or "")
+    failed = [str(check.get("name")) for check in verdict.get("checks") or () if check.get("passed") is False]
+    if kind == "supported":
+        return reason.removeprefix(HELD).removeprefix("; ")
+    if kind == "not_supported" and failed and reason.startswith("failed: "):
+        return f"failed: {failed[0]}" + (f" and {len(failed) - 1} more" if len(failed) > 1 else "")
+    return reason
 
 
 def layers(low: int, high: int) -> str:
@@ -92,9 +106,10 @@ def effect(verdict: Mapping[str, Any]) -> str:
     if finite(verdict.get("effect")) is None:
         return ""
     text = number(verdict["effect"], signed=True)
+    unit = " nat" if str(verdict.get("measure") or "").startswith(("concept", "logprob")) else ""
     if finite(verdict.get("ci_low")) is None or finite(verdict.get("ci_high")) is None:
-        return f"{text} [no interval]"
-    return f"{text} [{number(verdict['ci_low'])}, {number(verdict['ci_high'])}]"
+        return f"{text}{unit} [no interval]"
+    return f"{text} [{number(verdict['ci_low'])}, {number(verdict['ci_high'])}]{unit}"
 
 
 def p_value(value: object) -> str:
@@ -111,7 +126,7 @@ def dominant_line(dominant: Mapping[str, Any]) -> str:
     mass, layer = number(dominant.get("mass")), dominant.get("layer")
     runner = language_name(str(dominant.get("runner_up") or ""))
     second = number(dominant.get("runner_up_mass"))
-    reason = f" ({dominant['reason']})" if dominant.get("reason") else ""
+    reason = f": {dominant['reason']}" if dominant.get("reason") else ""
     if status == "found":
         after = f"; next: {runner} {second}" if runner else ""
         return f"Dominant language: {name} ({mass} of the mass at layer {layer}{after})"
@@ -119,6 +134,7 @@ def dominant_line(dominant: Mapping[str, Any]) -> str:
         return f"Dominant language: {name} (given, not estimated)"
     if status == "two":
         return f"Dominant language: two, {name} ({mass}) and {runner} ({second}) at layer {layer}{reason}"
+    scored = language_name(str(dominant.get("scored") or dominant.get("language") or "en"))
     if status == "abstain":
-        return f"Dominant language: not decided{reason}. Scored: {name or 'English'}."
-    return f"Dominant language: none{reason}. English was scored, and P2 cannot be supported."
+        return f"Dominant language: not decided{reason}. Scored: {scored}."
+    return f"Dominant language: none{reason}. {scored} was scored, and P2 cannot be supported."
