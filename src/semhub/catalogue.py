@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from typing import Any
 
 from semhub import data as data_package
@@ -43,6 +44,14 @@ def listing(what: str) -> list[dict[str, Any]]:
 def data_names() -> tuple[str, ...]:
     """The names that `--data NAME=PATH` takes: the loaders in data/ whose card says how to give them a path."""
     return tuple(card.name for card in _cards() if "--data" in card.get)
+
+
+def check_data_names(names: Iterable[str]) -> None:
+    """Raises UsageError for a name that `--data` does not take."""
+    known = data_names()
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--data {name}: unknown name; there are {', '.join(known)}.")
 
 
 def _cards() -> list[Any]:

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from semhub.errors import SelfCheckError, SemhubError, UsageError
 from semhub.lab.cli import app as lab_app
@@ -30,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(lab_app, name="lab")
+# typer brings its own copy of click along or uses the package, by its version; it exports neither's base class.
+WRONG_USE: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 ModelName = Annotated[
     str, typer.Argument(help="A Hub id, a local folder, or the name of a shipped organism.")
@@ -91,6 +93,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Runs the experiments on a model, writes the run's folder and prints the verdicts."""
+    from semhub.catalogue import check_data_names
     from semhub.runs import dryrun, execute
     from semhub.runs.config import make_config
 
@@ -106,7 +109,10 @@ def run(
         [code.strip() for code in languages.split(",") if code.strip()] if languages else None
     )
     given["trust_remote_code"] = trust_remote_code or None
-    settings = make_config({key: value for key, value in given.items() if value}, config)
+    settings = make_config(
+        {key: value for key, value in given.items() if value not in (None, [], {})}, config
+    )
+    check_data_names(settings.data)
     console = Console(stderr=True)
     if dry_run:
         dryrun.show(dryrun.estimate(settings), Console(), as_json)
@@ -115,7 +121,8 @@ def run(
     command = shlex.join(["semhub", *sys.argv[1:]])
     finished = execute.execute(settings, folder, shard=_shard(shard), console=console, command=command)
     if not finished:
-        console.print(f"share {shard} is done; when all are, `semhub report {folder}` writes the page")
+        advice = f"share {shard} is done; when all are, `semhub report {folder}` writes the page"
+        console.print(advice, markup=False)
         return
     _report(folder, console, as_json)
 
@@ -183,14 +190,15 @@ def check(
         typer.echo(json.dumps(rows, indent=1))
     else:
         console = Console()
-        facts = f"{adapter.name}: {adapter.architecture}, {adapter.n_layers} layers, {adapter.n_parameters:,} parameters"
-        console.print(
-            f"{facts}, {str(adapter.dtype).removeprefix('torch.')} on {adapter.device}", highlight=False
-        )
+        size = f"{adapter.n_layers} layers, {adapter.n_parameters:,} parameters"
+        place = f"{str(adapter.dtype).removeprefix('torch.')} on {adapter.device}"
+        facts = f"{adapter.name}: {adapter.architecture}, {size}, {place}"
+        console.print(facts, highlight=False, markup=False)
         table = Table("check", "deviation", "tolerance", "", "what was compared", box=None)
         for one in checks:
-            word = "passed" if one.passed else "[bold red]FAILED[/]"
-            table.add_row(one.name, f"{one.deviation:.2e}", f"{one.tolerance:.0e}", word, one.detail)
+            word = Text("passed") if one.passed else Text("FAILED", style="bold red")
+            numbers = f"{one.deviation:.2e}", f"{one.tolerance:.0e}"
+            table.add_row(one.name, *numbers, word, Text(one.detail))
         console.print(table)
     if not all(one.passed for one in checks):
         raise typer.Exit(1)
@@ -242,20 +250,16 @@ def list_(
         return
     table = Table(*rows[0], box=None) if rows else Table(box=None)
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(Text(str(value)) for value in row.values()))
     Console().print(table)
 
 
 def _data_options(given: list[str] | None) -> dict[str, str]:
-    from semhub.catalogue import data_names
-
     out: dict[str, str] = {}
     for one in given or ():
         name, separator, path = one.partition("=")
         if not separator or not path:
             raise UsageError(f"--data {one}: write NAME=PATH; `semhub list data` shows the names.")
-        if name not in data_names():
-            raise UsageError(f"--data {one}: unknown name {name!r}; there are {', '.join(data_names())}.")
         if name in out:
             raise UsageError(f"--data {name} is given twice.")
         out[name] = path
@@ -276,15 +280,17 @@ def main() -> None:
 
 def _status() -> int:
     try:
-        result = app(standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        _complain("stopped; finished shards are kept, the same command continues")
-        return 130
-    except click.ClickException as error:
-        _complain(error.format_message())
+        result = app(standalone_mode=False, prog_name="semhub")
+        sys.stdout.flush()
+        status = result if isinstance(result, int) else 0
+    except typer.Exit as done:
+        status = done.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    except WRONG_USE as error:
+        if message := error.format_message():
+            command = error.ctx.command_path if getattr(error, "ctx", None) else "semhub"
+            _complain(f"{message.rstrip('.')}. `{command} --help` shows how it is used.")
         return 2
     except SelfCheckError as error:
         _complain(str(error))
@@ -298,6 +304,9 @@ def _status() -> int:
     except OSError as error:
         _complain(f"{error.filename or 'system'}: {error.strerror or error}")
         return 2
+    if status == 130:
+        _complain("stopped; finished shards are kept, the same command continues")
+    return status
 
 
 def _complain(message: str) -> None:

@@ -106,10 +106,11 @@ def write_table(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise RunFolderError(
             f"cannot write {path}: {error.strerror or error}. Free space or choose --out."
         ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_rows(paths: Iterable[Path]) -> pd.DataFrame:

@@ -86,5 +86,8 @@ def make_config(given: dict[str, Any], file: Path | None = None) -> RunConfig:
         return RunConfig(**values)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "extra_forbidden":
+            unknown, known = first["loc"][0], ", ".join(RunConfig.model_fields)
+            raise UsageError(f"unknown option {unknown!r}; a configuration has {known}.") from error
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"option {where}: {first['msg']} (given: {first['input']!r}).") from error

@@ -50,6 +50,7 @@ def prepare(config: RunConfig, adapter: Adapter | None = None) -> Prepared:
     if config.dominant != "auto":
         request = replace(request, dominant=config.dominant)
     build(chosen, replace(request, n=2))  # bad data is refused before a model is loaded
+    texts, counts_from = counts.texts(request)
     adapter = adapter or load_model(config)
     checks = selfcheck.run(adapter)
     for check in checks:
@@ -58,7 +59,6 @@ def prepare(config: RunConfig, adapter: Adapter | None = None) -> Prepared:
                 f"{adapter.name} failed the self-check {check.name}: deviation {check.deviation:.3g}, "
                 f"tolerance {check.tolerance:.3g} ({check.detail}). `semhub check` shows all of them."
             )
-    texts, counts_from = counts.texts(request)
     tokens = token_languages(adapter, texts)
     dominant = find_dominant(adapter, tokens, config, request)
     built = build(chosen, replace(request, dominant=dominant["scored"]))
@@ -96,7 +96,7 @@ def execute(
     store.check(config.hash)
     share([], shard)
     if console is not None:
-        console.print(f"loading {config.model} and checking it")
+        console.print(f"loading {config.model} and checking it", markup=False)
     prepared = prepare(config, adapter)
     store.open(config.hash)
     facts = manifest.describe(config, prepared, command, started)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from semhub.errors import RunFolderError
-from semhub.runs.config import RunConfig
+from semhub.runs.config import make_config
 from semhub.runs.store import MANIFEST, RESULTS, VERDICTS, Store
 from semhub.stats.summary import summarise
 from semhub.stats.tables import by_variant
@@ -23,7 +23,7 @@ def finish(store: Store, seconds: float | None = None) -> None:
             f"{len(missing)} of {len(manifest['units'])} shards in {store.folder} are not finished ({missing[0]} ...). "
             "Run the same command again to continue."
         )
-    config = RunConfig(**manifest["config"])
+    config = make_config(manifest["config"])
     rows = store.rows(manifest["units"])
     spokes = {entry["id"]: (entry["spoke"], entry["prediction"]) for entry in manifest["experiments"]}
     store.write_results(summarise(rows, spokes, config.seed, config.n_draws))

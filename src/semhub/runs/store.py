@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from semhub.errors import RunFolderError
-from semhub.results import RESULT_SCHEMA, ROW_SCHEMA, read_rows, write_table
+from semhub.results import RESULT_SCHEMA, ROW_SCHEMA, SCHEMA_VERSION, read_rows, write_table
 
 MANIFEST, RESULTS, VERDICTS = "manifest.json", "results.parquet", "verdicts.json"
+SHARDS, GRIDS = "shards", "grids"
 
 
 class Store:
@@ -20,34 +22,36 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.shards = folder / "shards"
+        self.shards = folder / SHARDS
 
     def check(self, config_hash: str) -> None:
-        """Refuses a folder that is no folder, or that belongs to something else. Raises RunFolderError."""
-        if not self.folder.exists():
-            return
-        if not self.folder.is_dir():
+        """Refuses what cannot be written to, and a folder that belongs to something else. Raises RunFolderError."""
+        if self.folder.exists() and not self.folder.is_dir():
             raise RunFolderError(f"{self.folder} is a file, not a folder. Choose another --out.")
-        entries = [entry for entry in self.folder.iterdir() if not entry.name.startswith(".")]
-        if entries and not (self.folder / MANIFEST).exists():
-            raise RunFolderError(f"{self.folder} is not empty and holds no run. Choose another --out.")
-        if entries:
+        nearest = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
+        try:
+            tempfile.TemporaryFile(dir=nearest).close()
+            entries = [] if nearest != self.folder else list(self.folder.iterdir())
+        except OSError as error:
+            raise self._unwritable(error) from error
+        if (self.folder / MANIFEST).exists():
             self._check_owner(config_hash)
+        elif not all(_left_by_a_stopped_run(entry) for entry in entries):
+            raise RunFolderError(f"{self.folder} is not empty and holds no run. Choose another --out.")
 
     def open(self, config_hash: str) -> None:
         """Creates the folder, or continues one of the same configuration. Raises RunFolderError."""
         self.check(config_hash)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.shards.mkdir(exist_ok=True)
-            (self.folder / "grids").mkdir(exist_ok=True)
-            probe = self.folder / f".probe-{os.getpid()}"
-            probe.write_text("x")
-            probe.unlink()
+            for folder in (self.shards, self.folder / GRIDS):
+                folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunFolderError(
-                f"cannot write to {self.folder}: {error.strerror or error}. Choose --out."
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RunFolderError:
+        return RunFolderError(
+            f"cannot write to {self.folder}: {error.strerror or error}. Choose another --out."
+        )
 
     def _check_owner(self, config_hash: str) -> None:
         found = self.manifest().get("config_hash")
@@ -59,7 +63,12 @@ class Store:
 
     def manifest(self) -> dict[str, Any]:
         """The manifest; RunFolderError if the folder has none that can be read."""
-        return dict(self._read_json(self.folder / MANIFEST))
+        found = self._read_json(self.folder / MANIFEST)
+        if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
+            raise RunFolderError(
+                f"{self.folder / MANIFEST} is no manifest of a run of this version of semhub."
+            )
+        return found
 
     def verdicts(self) -> list[dict[str, Any]]:
         return list(self._read_json(self.folder / VERDICTS))
@@ -82,10 +91,11 @@ class Store:
                 os.fsync(handle.fileno())
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise RunFolderError(
                 f"cannot write {path}: {error.strerror or error}. Free space or choose --out."
             ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def done(self, shard: str) -> bool:
         return (self.shards / f"{shard}.parquet").exists()
@@ -106,3 +116,9 @@ class Store:
 
     def write_results(self, results: pd.DataFrame) -> None:
         write_table(results, RESULT_SCHEMA, self.folder / RESULTS)
+
+
+def _left_by_a_stopped_run(entry: Path) -> bool:
+    """What a run that was stopped before its manifest may leave behind, and hidden files."""
+    empty = entry.name in (SHARDS, GRIDS) and entry.is_dir() and not any(entry.iterdir())
+    return empty or entry.name.startswith(".") or entry.name.endswith(".tmp")
