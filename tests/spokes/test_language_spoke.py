@@ -171,6 +171,8 @@ def test_lens_needs_both_halves(tmp_path: Path) -> None:
         language.lens(Request(data={"paragraphs": str(text)}))
     with pytest.raises(UsageError, match="--data paragraphs"):
         language.lens(Request(data={"cedict": dictionary(tmp_path)}))
+    with pytest.raises(UsageError, match="Add zh to --languages"):
+        language.lens(Request(data={"cedict": dictionary(tmp_path)}, languages=("es",)))
 
 
 def test_generated_lens() -> None:

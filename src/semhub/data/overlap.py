@@ -12,7 +12,20 @@ import unicodedata
 from semhub.data.languages import SPACELESS
 
 _APOSTROPHES = dict.fromkeys(map(ord, "'’ʼ＇"))
+
+
+class _Spaces(dict[int, int | None]):
+    """For str.translate: apostrophes go, punctuation and symbols become a space, the rest stays."""
+
+    def __missing__(self, code: int) -> int:
+        value = ord(" ") if is_punctuation(chr(code)) else code
+        self[code] = value
+        return value
+
+
+_SPACES = _Spaces(_APOSTROPHES)
 _HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_CHINESE = re.compile(rf"[{_HAN}]")
 _WORD = re.compile(rf"[{_HAN}]+|(?:(?![{_HAN}])[^\W\d_])+")
 
 SHARED_NUMBER = "shares a digit"
@@ -31,11 +44,15 @@ def strip_punctuation(text: str, language: str) -> str:
     In scripts written without spaces the space stays only between two Latin letters or digits. Apostrophes
     inside a word go without leaving a space.
     """
-    spaced = "".join(" " if is_punctuation(char) else char for char in text.translate(_APOSTROPHES))
-    spaced = re.sub(r"\s+", " ", spaced).strip()
+    spaced = " ".join(text.translate(_SPACES).split())
     if language in SPACELESS:
         return re.sub(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])", "", spaced)
     return spaced
+
+
+def has_chinese(text: str) -> bool:
+    """Whether a Chinese character occurs."""
+    return _CHINESE.search(text) is not None
 
 
 def digits(text: str) -> set[str]:
@@ -50,7 +67,7 @@ def words(text: str) -> set[str]:
     folded = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).casefold()
     found: set[str] = set()
     for run in _WORD.findall(folded):
-        if re.match(rf"[{_HAN}]", run) and len(run) > 1:
+        if len(run) > 1 and _CHINESE.match(run):
             found.update(run[i : i + 2] for i in range(len(run) - 1))
         else:
             found.add(run)

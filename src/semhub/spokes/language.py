@@ -6,7 +6,7 @@ Source of the experiments: Wu et al. 2024, arXiv 2411.04986. Data: `--data pairs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from semhub.data import cedict, continuations, languages, microworld, overlap, paragraphs, real, segment
 from semhub.data.items import Paragraph, Parallel, merge, subsample
@@ -26,6 +26,8 @@ from semhub.types import (
     Text,
     TextSet,
 )  # fmt: skip
+
+_Sides = tuple[str, str, tuple[str, ...]]  # a, b and the negatives of b
 
 NAME = "language"
 GENERATED = 1_000
@@ -59,10 +61,10 @@ def _pair_sets(texts: Parallel, code: str, dominant: str, n: int, seed: int) -> 
     seen: set[str] = set()
     indices = []
     for i in drawn:
-        sides = {texts.texts[code][i], texts.texts[dominant][i]}
-        if not sides & seen:
+        both = {texts.texts[code][i], texts.texts[dominant][i]}
+        if not both & seen:
             indices.append(i)
-        seen |= sides
+        seen |= both
     dropped = merge(
         texts.kept.dropped, {NOT_SAMPLED: len(texts.ids) - len(drawn), REPEATED: len(drawn) - len(indices)}
     )
@@ -81,10 +83,21 @@ def _pair_sets(texts: Parallel, code: str, dominant: str, n: int, seed: int) -> 
         "bare": continuations.bare,
         "continued": continuations.continued,
     }
+    plain = {i: (texts.texts[code][i], texts.texts[dominant][i], near[i]) for i in indices}
+    stripped = {i: _strip(*plain[i], code, dominant) for i in free}
     sets = []
-    for subset, chosen, counts in (("all", indices, dropped), ("zero_overlap", free, fewer)):
+    for subset, sides, counts in (("all", plain, dropped), ("zero_overlap", stripped, fewer)):
         for form, write in forms.items():
-            pairs = [_pair(texts, near, i, code, dominant, write, subset == "zero_overlap") for i in chosen]
+            pairs = [
+                Pair(
+                    case_id=texts.ids[i],
+                    cluster_id=texts.clusters[i] if texts.clusters else texts.ids[i],
+                    a=Content.of(write(a, code)),
+                    b=Content.of(write(b, dominant)),
+                    negatives=tuple(Content.of(write(one, dominant)) for one in others),
+                )
+                for i, (a, b, others) in sides.items()
+            ]
             sets.append(
                 PairSet(
                     experiment="language.similarity",
@@ -98,25 +111,16 @@ def _pair_sets(texts: Parallel, code: str, dominant: str, n: int, seed: int) -> 
     return sets
 
 
-def _pair(
-    texts: Parallel, near: Sequence[tuple[str, ...]], i: int, code: str, dominant: str,
-    write: Callable[[str, str], str], strip: bool,
-) -> Pair:  # fmt: skip
-    a, b, others = texts.texts[code][i], texts.texts[dominant][i], near[i]
-    if strip:
-        # A negative that shares a word with side a would test overlap, not meaning.
-        others = tuple(
-            overlap.strip_punctuation(one, dominant) for one in others if not overlap.shared(a, one)
-        )
-        a, b = overlap.strip_punctuation(a, code), overlap.strip_punctuation(b, dominant)
-    return Pair(
-        case_id=texts.ids[i],
-        cluster_id=texts.clusters[i] if texts.clusters else texts.ids[i],
-        a=Content.of(write(a, code)),
-        b=Content.of(write(b, dominant)),
-        negatives=tuple(
-            Content.of(write(one, dominant)) for one in dict.fromkeys(others) if one and one != b
-        ),
+def _strip(a: str, b: str, others: tuple[str, ...], code: str, dominant: str) -> _Sides:
+    """Both sides and the negatives without punctuation; a negative must still differ from b, and from a in
+    every word, for otherwise it would test overlap and not meaning.
+    """
+    bare = overlap.strip_punctuation(b, dominant)
+    near = [overlap.strip_punctuation(one, dominant) for one in others if not overlap.shared(a, one)]
+    return (
+        overlap.strip_punctuation(a, code),
+        bare,
+        tuple(one for one in dict.fromkeys(near) if one not in ("", bare)),
     )
 
 
@@ -126,6 +130,8 @@ def lens(request: Request) -> tuple[list[CaseSet], list[Provenance]]:
     CC-CEDICT translates into English, so with it English is the dominant side whatever the request says.
     Raises UsageError when only one of the two is there.
     """
+    if "cedict" in request.data and request.languages and "zh" not in request.languages:
+        raise UsageError("--data cedict serves Chinese text. Add zh to --languages or leave cedict out.")
     texts, provenance = real.running(request, only=("zh",)) if "cedict" in request.data else ({}, [])
     if "cedict" in request.data:
         if "zh" not in texts:
@@ -170,11 +176,11 @@ def _dictionary_sets(texts: list[Paragraph], dictionary: cedict.Cedict, request:
         before = ""
         for start, end in segment.segments(text):
             word = text[start:end]
-            chinese = languages.script_of(word) == "CJK"
+            chinese = overlap.has_chinese(word)
             gloss = dictionary.first_word(word) if chinese else ""
             echo, before = before, gloss or ("" if chinese else before)
             given += 1
-            single = dictionary.single_words(word)
+            single = dictionary.single_words(word) if chinese else ()
             reason = (
                 NOT_CHINESE if not chinese
                 else NOT_LISTED if word not in dictionary.glosses
