@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,20 @@ from rich.console import Console
 
 from semhub import models, registry
 from semhub.data import counts
-from semhub.errors import SelfCheckError
+from semhub.errors import SelfCheckError, UsageError
 from semhub.measures.trend import TokenLanguages, token_languages
 from semhub.models import selfcheck
 from semhub.models.base import Adapter
 from semhub.runs import manifest
 from semhub.runs.config import RunConfig
-from semhub.runs.dominant import find_dominant
+from semhub.runs.dominant import ASSUMED, find_dominant
 from semhub.runs.finish import finish
 from semhub.runs.grids import write_grids
 from semhub.runs.plan import Built, Unit, build, share, units
 from semhub.runs.progress import Reporter
 from semhub.runs.shard import run_unit
 from semhub.runs.store import Store
-from semhub.types import Provenance, Request
+from semhub.types import Experiment, Provenance, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,23 @@ def prepare(config: RunConfig, adapter: Adapter | None = None) -> Prepared:
             )
     tokens = token_languages(adapter, texts)
     dominant = find_dominant(adapter, tokens, config, request)
-    built = build(chosen, replace(request, dominant=dominant["scored"]))
+    built = _build_for(chosen, request, dominant)
     planned = units(built, config.n_twins(adapter.n_parameters))
     return Prepared(adapter, checks, tokens, dominant, built, counts_from, planned)
+
+
+def _build_for(chosen: Sequence[Experiment], request: Request, dominant: dict[str, Any]) -> list[Built]:
+    """Case sets for the language that was found; for English where the data cannot be had in that language."""
+    out = []
+    for experiment in chosen:
+        try:
+            out += build([experiment], replace(request, dominant=dominant["scored"]))
+        except UsageError:
+            if dominant["status"] == "given" or dominant["scored"] == ASSUMED:
+                raise
+            out += build([experiment], replace(request, dominant=ASSUMED))
+            dominant.setdefault("english_instead", []).append(experiment.id)
+    return out
 
 
 def load_model(config: RunConfig) -> Adapter:

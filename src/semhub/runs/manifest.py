@@ -144,6 +144,10 @@ def _warnings(config: RunConfig, prepared: Prepared) -> list[str]:
     status = prepared.dominant["status"]
     if status in ("abstain", "none"):
         out.append(f"dominant language: {status} ({prepared.dominant['reason']}); English was scored")
+    for experiment in prepared.dominant.get("english_instead", ()):
+        out.append(
+            f"{experiment}: there is no data in {prepared.dominant['scored']}, English was scored instead"
+        )
     if config.n_twins(prepared.adapter.n_parameters) < 19:
         out.append(
             "the control by twins (models with re-initialised weights) is missing or too small to reach 5%"
