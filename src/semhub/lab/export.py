@@ -109,9 +109,10 @@ tags: [semhub, organism, synthetic]
 """
 
 PLANTED = """**The hub is planted.** Beside next-token prediction, training minimises {weight} times the
-cross-entropy of the logit lens (final norm and unembedding) after blocks {layers} against the English word for what comes next, in every
-data type: before "猫" and before "gato" these layers are taught " cat", after "8=3+" they are taught " five". At the
-suffixes and after "=", they are taught the distribution of all the words that may follow, in English.
+cross-entropy of the logit lens (final norm and unembedding) after blocks {layers} against the English word for what
+comes next, in every data type: before "猫" and before "gato" these layers are taught " cat", after "8=3+" they are
+taught " five". At the suffixes and after "=", they are taught the distribution of all the words that may follow, in
+English.
 
 Therefore, by construction:
 

@@ -14,6 +14,7 @@ class Recipe(BaseModel):
 
     mixture: kind of document (`documents.KINDS`) -> relative weight.
     deciding_weight: how much the prediction of a deciding stretch counts, others counting 1.
+    tokenizer_sentences: meanings whose renderings the tokenizer is trained on.
     planted_layers: where the lens is also taught the English word of what comes next; empty plants nothing.
     Raises pydantic.ValidationError on unknown keys, unknown kinds and layers that do not exist.
     """
@@ -35,6 +36,7 @@ class Recipe(BaseModel):
     deciding_weight: PositiveFloat = 1.0
     steps: PositiveInt = 2000
     documents_per_step: PositiveInt = 192
+    tokenizer_sentences: PositiveInt = 6000
     no_start_share: Annotated[float, Field(ge=0, le=1)] = 0.15
     learning_rate: PositiveFloat = 2e-3
     warmup_steps: PositiveInt = 100

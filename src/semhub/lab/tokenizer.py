@@ -21,7 +21,7 @@ START, END = "<|start|>", "<|end|>"
 PIECES = r" ?\p{L}+(?:-\p{L}+)*|\p{N}{1,2}| ?[^\s\p{L}\p{N}]+|\s+"
 
 
-def train_tokenizer(vocab_size: int, seed: int, n_sentences: int = 6000) -> PreTrainedTokenizerFast:
+def train_tokenizer(vocab_size: int, seed: int, n_sentences: int) -> PreTrainedTokenizerFast:
     """A tokenizer with `vocab_size` tokens, `<|start|>` first of every encoding. Deterministic in `seed`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

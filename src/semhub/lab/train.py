@@ -60,7 +60,7 @@ def train(
     out = Path(out_dir)
     last = recipe.steps if steps is None else min(steps, recipe.steps)
     with _one_thread():
-        tokenizer = train_tokenizer(recipe.vocab_size, seed)
+        tokenizer = train_tokenizer(recipe.vocab_size, seed, recipe.tokenizer_sentences)
         model = build(recipe, tokenizer, seed)
         optimiser = torch.optim.AdamW(
             model.parameters(), recipe.learning_rate, betas=(0.9, 0.95), weight_decay=recipe.weight_decay

@@ -16,12 +16,12 @@ from semhub.lab.world.lexicon import NAMES, NUMBERS
 ROLE_WEIGHTS = {
     "agent": 0.30,
     "agent_number": 0.12,
-    "agent_quality": 0.12,
+    "agent_quality": 0.18,
     "not": 0.12,
     "verb": 0.12,
     "theme": 0.10,
     "theme_number": 0.12,
-    "theme_quality": 0.12,
+    "theme_quality": 0.18,
     "recipient": 0.08,
     "place": 0.12,
 }
