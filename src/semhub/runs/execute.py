@@ -41,7 +41,7 @@ class Prepared:
     units: list[Unit]
 
 
-def prepare(config: RunConfig, adapter: Adapter | None = None) -> Prepared:
+def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console | None = None) -> Prepared:
     """Loads and self-checks the model, finds its dominant language and builds the case sets.
 
     Raises SelfCheckError naming the first failed check, and the errors of loaders and spokes.
@@ -52,6 +52,10 @@ def prepare(config: RunConfig, adapter: Adapter | None = None) -> Prepared:
         request = replace(request, dominant=config.dominant)
     build(chosen, replace(request, n=2))  # bad data is refused before a model is loaded
     texts, counts_from = counts.texts(request)
+    if console is not None:
+        console.print(
+            f"loading {config.model}, checking it and looking for its dominant language", markup=False
+        )
     adapter = adapter or load_model(config)
     checks = selfcheck.run(adapter)
     for check in checks:
@@ -110,9 +114,7 @@ def execute(
     store = Store(folder)
     store.check(config.hash)
     share([], shard)
-    if console is not None:
-        console.print(f"loading {config.model} and checking it", markup=False)
-    prepared = prepare(config, adapter)
+    prepared = prepare(config, adapter, console)
     store.open(config.hash)
     facts = manifest.describe(config, prepared, command, started)
     manifest.keep_or_write(store, facts)
