@@ -15,6 +15,15 @@ from semhub.results import RESULT_SCHEMA, ROW_SCHEMA, SCHEMA_VERSION, read_rows,
 
 MANIFEST, RESULTS, VERDICTS = "manifest.json", "results.parquet", "verdicts.json"
 SHARDS, GRIDS = "shards", "grids"
+NEEDED = {
+    "config",
+    "config_hash",
+    "model",
+    "dominant",
+    "experiments",
+    "data",
+    "units",
+}  # of a manifest, to go on
 
 
 class Store:
@@ -64,7 +73,8 @@ class Store:
     def manifest(self) -> dict[str, Any]:
         """The manifest; RunFolderError if the folder has none that can be read."""
         found = self._read_json(self.folder / MANIFEST)
-        if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
+        known = isinstance(found, dict) and found.get("schema_version") == SCHEMA_VERSION
+        if not known or not NEEDED <= found.keys():
             raise RunFolderError(
                 f"{self.folder / MANIFEST} is no manifest of a run of this version of semhub."
             )
