@@ -78,7 +78,7 @@ class Store:
             raise RunFolderError(
                 f"{self.folder / MANIFEST} is no manifest of a run of this version of semhub."
             )
-        return found
+        return dict(found)
 
     def verdicts(self) -> list[dict[str, Any]]:
         return list(self._read_json(self.folder / VERDICTS))
