@@ -22,8 +22,8 @@ app = typer.Typer(
 
 @app.command(
     "train",
-    help="Train an organism and write it as a Hugging Face checkpoint.\n\n"
-    "Example: semhub lab train mini --out runs/mini",
+    help="Train an organism and write it as a Hugging Face checkpoint; a second call goes on where one stopped.",
+    epilog="Example: semhub lab train mini --out runs/mini",
 )
 def train_command(
     name: Annotated[str, typer.Argument(help="The recipe: see `semhub lab list`.")],
@@ -60,7 +60,9 @@ def train_command(
     typer.echo(str(folder))
 
 
-@app.command("list", help="List the recipes and what is true of each.\n\nExample: semhub lab list --json")
+@app.command(
+    "list", help="List the recipes and what is true of each.", epilog="Example: semhub lab list --json"
+)
 def list_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """A table on stdout, or a JSON list."""
     import json
