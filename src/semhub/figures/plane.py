@@ -48,7 +48,7 @@ def _chart(anchors: pd.DataFrame, paths: pd.DataFrame, title: str, n_layers: int
     layers = alt.Color(
         "layer:Q",
         title="layer",
-        scale=alt.Scale(range=[theme.AMBER, theme.BLUE], domain=[0, n_layers]),
+        scale=alt.Scale(range=[theme.AMBER, theme.BLUE], domain=[0, n_layers], interpolate="lab"),
         legend=alt.Legend(
             orient="bottom",
             gradientLength=200,
@@ -79,6 +79,6 @@ def _chart(anchors: pd.DataFrame, paths: pd.DataFrame, title: str, n_layers: int
         .encode(x=x, y=y, text="case_id:N")
         .mark_text(fontSize=12, color=theme.ORANGE, fontStyle="italic"),
     ]
-    n = f"n = {paths['case_id'].nunique():,} expressions · black, layers numbered: {example['case_id'].iloc[0]}"
+    n = f"n = {paths['case_id'].nunique():,} expressions · in black: {example['case_id'].iloc[0]}"
     heading = alt.TitleParams(text=title, subtitle=n)
     return alt.layer(*parts).properties(width=SIDE, height=SIDE, title=heading).configure(**theme.config())

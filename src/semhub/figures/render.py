@@ -14,10 +14,14 @@ import vl_convert
 from altair.utils.schemapi import debug_mode
 
 from semhub.errors import RunFolderError
+from semhub.figures import theme
 
 FONT_FOLDER = Path(__file__).parent / "fonts"
 PNG_SCALE = 2.0
 VALIDATE = False  # the tests set it; checking the schema takes a quarter of the time
+SIZE = re.compile(
+    r'width="(?P<width>[\d.]+)" height="(?P<height>[\d.]+)" viewBox="0 0 [\d.]+ [\d.]+"><rect width="[\d.]+"'
+)
 IDENTIFIER = re.compile(r'(\bid="|url\(#|href="#)')
 
 
@@ -49,8 +53,14 @@ def specification(chart: Any) -> dict[str, Any]:
 def to_svg(document: dict[str, Any], prefix: str) -> str:
     """SVG text. `prefix` keeps its identifiers apart from those of other figures in one page."""
     _fonts()
-    svg = str(vl_convert.vegalite_to_svg(document))
+    svg = SIZE.sub(_widened, str(vl_convert.vegalite_to_svg(document)), count=1)
     return IDENTIFIER.sub(lambda match: f"{match.group(1)}{prefix}-", svg)
+
+
+def _widened(match: re.Match[str]) -> str:
+    """Canvases of one width, so that charts side by side have one scale whatever their legends need."""
+    width, height = max(float(match["width"]), theme.CANVAS), float(match["height"])
+    return f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"><rect width="{width:g}"'
 
 
 def write_files(svg: str, stem: Path) -> None:

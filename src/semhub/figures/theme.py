@@ -13,7 +13,7 @@ import altair as alt
 
 FONT = "Semhub Sans SC"
 FONTS = f"{FONT}, Noto Sans CJK SC, Source Han Sans SC, PingFang SC, Microsoft YaHei, Arial, sans-serif"
-WIDTH, HEIGHT = 300, 175
+WIDTH, HEIGHT, CANVAS = 300, 175, 374
 
 INK, SOFT, GRID = "#222222", "#555555", "#e8e8e8"
 BAND, BAND_EDGE = "#fbeec2", "#b08900"
@@ -64,11 +64,11 @@ CONDITIONS = _series(
     ("mismatched", "mismatched pairs", GREY, (2, 2), "triangle-up"),
     ("same_result", "same result", GREEN, (8, 2, 2, 2), "diamond"),
     ("different_result", "different result", PINK, (4, 1), "triangle-down"),
-    ("dominant", "dominant-language word", BLUE, (), "circle"),
-    ("surface", "word of the input", ORANGE, (6, 3), "square"),
+    ("dominant", "dominant language", BLUE, (), "circle"),
+    ("surface", "input's own word", ORANGE, (6, 3), "square"),
     ("random_tokens", "random words", GREY, (2, 2), "triangle-up"),
-    ("third_language", "third-language word", PINK, (8, 2, 2, 2), "diamond"),
-    ("echo", "echo of the current word", GREEN, (4, 1), "triangle-down"),
+    ("third_language", "third language", PINK, (8, 2, 2, 2), "diamond"),
+    ("echo", "echo, current word", GREEN, (4, 1), "triangle-down"),
 )
 NULL = Series("null", "null, 95% of draws", GREY, (), RIBBON)
 TWIN = Series("twin", "twins, min to max", PINK, (4, 2), RIBBON)

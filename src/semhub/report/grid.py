@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ CELL = 8  # columns of the terminal for one token
 
 def grid_html(grid: Mapping[str, Any]) -> str:
     """A self-contained page with one grid; hover, tap or focus a cell for its top tokens."""
-    css = stylesheet()
+    css = stylesheet(json.dumps(dict(grid), ensure_ascii=False))
     return (
         environment()
         .get_template("grid.html")

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from semhub.figures import theme
+from semhub.figures.glyphs import font_face
 from semhub.figures.text import visible
 
 FOLDER = Path(__file__).parent
@@ -31,10 +32,10 @@ def environment() -> Environment:
     return made
 
 
-def stylesheet(extra: str = "") -> Markup:
-    """The page's style; `extra` are further rules (an embedded font)."""
+def stylesheet(text: str) -> Markup:
+    """The page's style, with the glyphs that its text needs from the shipped font."""
     css = (FOLDER / "page.css").read_text(encoding="utf-8")
-    return Markup(css + _dark() + extra)
+    return Markup(css + _dark() + font_face(text))
 
 
 def policy(css: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def render(run: Run, figures: list[Figure]) -> str:
         environment()
         .get_template("page.html")
         .render(
-            css=stylesheet(),
+            css=stylesheet(_text(run, figures)),
             manifest=manifest,
             headline=_headline(manifest),
             dominant=dominant_line(manifest.get("dominant", {})),
@@ -73,6 +74,14 @@ def render(run: Run, figures: list[Figure]) -> str:
             count=count,
         )
     )
+
+
+def _text(run: Run, figures: list[Figure]) -> str:
+    """All text that the page can show, for the glyphs it needs."""
+    words = json.dumps(
+        [dict(run.manifest), list(run.verdicts), list(run.grids)], ensure_ascii=False, default=str
+    )
+    return words + "".join(figure.svg for figure in figures)
 
 
 def _headline(manifest: Mapping[str, Any]) -> list[str]:
@@ -161,10 +170,11 @@ def _spoke(run: Run, spoke: str, figures: list[Figure]) -> dict[str, Any]:
 def _check(check: Mapping[str, Any]) -> dict[str, str]:
     """A check without a number was not made, whatever it lets pass."""
     value = finite(check.get("value"))
-    made = value is not None and isinstance(check.get("passed"), bool)
+    passed = check.get("passed")
+    made = passed is False or (value is not None and passed is True)
     return {
         "name": str(check.get("name", "")),
-        "outcome": "◌ not made" if not made else "● passed" if check["passed"] else "○ failed",
+        "outcome": "◌ not made" if not made else "● passed" if passed else "○ failed",
         "value": number(value),
         "detail": str(check.get("detail") or ""),
     }
