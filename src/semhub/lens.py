@@ -23,6 +23,7 @@ LensMode = Literal["final_norm", "paper"]
 LENS_MODES: tuple[LensMode, ...] = ("final_norm", "paper")
 
 ROWS_PER_CHUNK = 1024
+LOWEST = torch.finfo(torch.float32).min
 TILE_BYTES = {"cpu": 8 * 2**20, "other": 128 * 2**20}
 
 
@@ -147,7 +148,8 @@ def _read_chunk(
             best, best_ids = _merge_top(logits, start, best, best_ids)
         if weights.shape[1]:
             # Sums are kept relative to exp(counted), the normaliser of the readable tokens seen so far.
-            grown = torch.logaddexp(counted, torch.logsumexp(logits, dim=-1))
+            # The clamp: a tile may hold masked tokens alone, and -inf - -inf is no number.
+            grown = torch.logaddexp(counted, torch.logsumexp(logits, dim=-1)).clamp_min(LOWEST)
             sums.mul_(torch.exp(counted - grown)[:, None])
             sums += logits.sub_(grown[:, None]).exp_() @ weights[start : start + n_readable]
             counted = grown

@@ -119,7 +119,9 @@ def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
     for path in sorted(paths):
         try:
             table = pq.read_table(path)
-        except (OSError, pa.ArrowInvalid) as error:
+            if table.schema.names == ROW_SCHEMA.names:
+                table = table.cast(ROW_SCHEMA)
+        except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise DataError(
                 f"{path} is not a readable shard: {error}. Delete it and run the command again."
             ) from error
@@ -127,7 +129,7 @@ def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
             raise DataError(
                 f"{path} has the columns {table.schema.names}, not those of schema {SCHEMA_VERSION}."
             )
-        tables.append(table.cast(ROW_SCHEMA))
+        tables.append(table)
     if not tables:
         return pd.DataFrame({name: [] for name in ROW_SCHEMA.names})
     return pd.DataFrame(pa.concat_tables(tables).to_pandas())
