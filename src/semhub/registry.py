@@ -8,15 +8,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
 from semhub import spokes as spokes_package
-from semhub.errors import UsageError
-from semhub.types import Experiment
+from semhub.errors import SemhubError, UsageError
+from semhub.types import CaseSet, Experiment, Provenance, Request
 
+Built = tuple[list[CaseSet], list[Provenance]]
 ENTRY_POINTS = "semhub.spokes"
 
 
@@ -47,7 +49,7 @@ def experiments(spoke_names: Sequence[str] = (), ids: Sequence[str] = ()) -> lis
 
     Raises UsageError for an unknown name, or if nothing is left.
     """
-    modules = [spoke(name) for name in spoke_names] if spoke_names else list(spokes().values())
+    modules = [spoke(name) for name in dict.fromkeys(spoke_names)] if spoke_names else list(spokes().values())
     found = [experiment for module in modules for experiment in module.EXPERIMENTS]
     known = {experiment.id for module in [*spokes().values(), *modules] for experiment in module.EXPERIMENTS}
     for name in ids:
@@ -72,6 +74,32 @@ def _from_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    if not hasattr(module, "NAME") or not hasattr(module, "EXPERIMENTS"):
-        raise UsageError(f"{path} is no spoke: it needs NAME and EXPERIMENTS (docs/add-a-spoke.md).")
+    found = getattr(module, "EXPERIMENTS", None)
+    listed = isinstance(found, (list, tuple)) and all(isinstance(one, Experiment) for one in found)
+    if not found or not listed or not isinstance(getattr(module, "NAME", None), str):
+        raise UsageError(
+            f"{path} is no spoke: it needs NAME and EXPERIMENTS, a list of Experiment (docs/add-a-spoke.md)."
+        )
+    module.EXPERIMENTS = tuple(replace(one, build=_guarded(path, one)) for one in found)  # type: ignore[attr-defined]
     return module
+
+
+def _guarded(path: Path, experiment: Experiment) -> Callable[[Request], Built]:
+    """The experiment's own build, whose errors become one line that names the file: it is the user's code."""
+
+    def build(request: Request) -> Built:
+        try:
+            sets, provenance = experiment.build(request)
+            wrong = next((one for one in sets if one.experiment != experiment.id), None)
+            made = list(sets), list(provenance)
+        except SemhubError:
+            raise
+        except Exception as error:
+            raise UsageError(f"{path}, {experiment.id}: {type(error).__name__}: {error}") from error
+        if wrong is not None:
+            raise UsageError(
+                f"{path}, {experiment.id}: a case set names the experiment {wrong.experiment!r}."
+            )
+        return made
+
+    return build

@@ -32,6 +32,9 @@ def finish(store: Store, seconds: float | None = None) -> None:
         list(dict.fromkeys(spoke for spoke, _ in spokes.values())),
         {entry["id"]: entry["deciding"] for entry in manifest["experiments"]},
         config.seed,
+        experiments={
+            spokes[entry["id"]]: entry["id"] for entry in manifest["experiments"] if entry["deciding"]
+        },
         dominant_found=manifest["dominant"]["status"] != "none",
         n_draws=config.n_draws,
     )

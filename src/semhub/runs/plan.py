@@ -53,8 +53,11 @@ def contents(case_set: CaseSet) -> list[Content]:
 
 
 def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
-    """One unit per case set, then one per twin and kind (only if pair sets carry a verdict)."""
+    """One unit per case set, then one per twin and kind (only if pair sets carry a verdict). Raises UsageError."""
     out = [Unit(_id(one), (one,)) for item in built for one in item.sets]
+    names = [unit.id for unit in out]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"two case sets are called {twice[0]}: give each its own variant.")
     deciding = tuple(
         one
         for item in built

@@ -74,7 +74,7 @@ class Store:
         """The manifest; RunFolderError if the folder has none that can be read."""
         found = self._read_json(self.folder / MANIFEST)
         known = isinstance(found, dict) and found.get("schema_version") == SCHEMA_VERSION
-        if not known or not NEEDED <= found.keys():
+        if not (known and found.keys() >= NEEDED):
             raise RunFolderError(
                 f"{self.folder / MANIFEST} is no manifest of a run of this version of semhub."
             )

@@ -32,18 +32,21 @@ def decide(
     deciding: Mapping[str, Sequence[str]],
     seed: int,
     *,
+    experiments: Mapping[tuple[str, str], str] | None = None,
     dominant_found: bool = True,
     n_draws: int = 1000,
 ) -> list[dict[str, object]]:
     """The verdicts of a run, as in verdicts.json.
 
-    deciding: experiment -> its deciding variants, for the experiments that were run. dominant_found: False where
-    the model was found to have no dominant language, which makes every P2 not supported.
+    deciding: experiment -> its deciding variants, for the experiments that were run. experiments: (spoke,
+    prediction) -> the deciding experiment of a spoke from outside the package. dominant_found: False where the
+    model was found to have no dominant language, which makes every P2 not supported.
     """
     cells = [(spoke, prediction) for spoke in spokes for prediction in PREDICTIONS]
+    named = {**(experiments or {}), **DECIDING}
     found: list[list[Evidence]] = []
     for spoke, prediction in cells:
-        experiment = DECIDING.get((spoke, prediction), "")
+        experiment = named.get((spoke, prediction), "")
         variants = deciding.get(experiment, ())
         test = TESTS.get(prediction, shared_space)
         found.append([test(tables, experiment, variant, seed, n_draws) for variant in variants])
@@ -116,10 +119,8 @@ def _word(
 ) -> tuple[str, str]:
     if not evidence:
         experiment = DECIDING.get((spoke, prediction))
-        return (
-            UNTESTABLE,
-            f"not run: {experiment}" if experiment else "not run: this version has no steering experiment",
-        )
+        none = "this version has no steering experiment" if prediction == "P3" else "no deciding experiment"
+        return UNTESTABLE, f"not run: {experiment or none}"
     for one in evidence:
         if one.untestable:
             found = "" if math.isnan(one.detectable) else f"; detectable was d = {one.detectable:.2f}"
