@@ -41,9 +41,9 @@ def test_no_stretch_of_another_language_is_without_a_hint(language: str) -> None
 def test_the_hub_is_told_the_translation() -> None:
     meaning = Meaning("buy", Phrase("Mary"), Phrase("mouse", 2, "red"), place="park", negated=True)
     held = english_words(meaning)
-    assert dict(held["mouse"]) == {"mice": 0.75, "mouse": 0.25}
+    assert dict(held["mouse"]) == {"mice": 0.5, "mouse": 0.5}
     assert held["Mary"] == (("Mary", 1.0),)
-    assert dict(held["buy"]) == {"buy": 0.75, "bought": 0.25}
+    assert dict(held["buy"]) == {"buy": 0.5, "bought": 0.5}
     assert sum(weight for _, _, weight in constituents(meaning)) == pytest.approx(1)
 
 

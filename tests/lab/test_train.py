@@ -128,10 +128,10 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 def test_losses_equal_a_plain_reference() -> None:
     tokenizer = train_tokenizer(TINY.vocab_size, 0, TINY.tokenizer_sentences)
-    plan = TINY.model_copy(update={"planted_layers": (1, 2)})
+    plan = TINY.model_copy(update={"planted_layers": (1, 2), "planted_smoothing": 0.2})
     model = build(plan, tokenizer, 0).double()
     batch = Batcher(plan, tokenizer, 3).step(0)[1]
-    following, planted = losses(model, batch, plan.planted_layers)
+    following, planted = losses(model, batch, plan)
 
     hidden = model.model(batch.ids, output_hidden_states=True).hidden_states
     places = [divmod(place, batch.ids.shape[1]) for place in batch.row.tolist()]
@@ -148,9 +148,9 @@ def test_losses_equal_a_plain_reference() -> None:
         targets = zip(
             batch.planted_index.tolist(), batch.planted_token, batch.planted_weight.double(), strict=True
         )
-        expected -= (
-            sum(share * scores[batch.planted_row[index], token] for index, token, share in targets) / 2
-        )
+        for index, token, share in targets:
+            row = scores[batch.planted_row[index]]
+            expected -= share * (0.8 * row[token] + 0.2 * row.mean()) / 2
     torch.testing.assert_close(planted.double(), expected, rtol=1e-5, atol=0)
 
 

@@ -9,6 +9,7 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from semhub.lab.recipe import Recipe
+from semhub.lab.world import lexicon
 
 FACTS = "semhub.json"
 
@@ -48,6 +49,8 @@ def card(recipe: Recipe, seed: int, n_parameters: int) -> str:
         seed=seed,
         planting=_planting(recipe),
         kinds=kinds,
+        n_concepts=len(lexicon()),
+        deciding=recipe.deciding_weight,
     )
 
 
@@ -62,7 +65,7 @@ def _planting(recipe: Recipe) -> str:
             "Nothing is planted: training is next-token prediction alone, and whether a hub formed is open."
         )
     layers = " and ".join(map(str, recipe.planted_layers))
-    return PLANTED.format(layers=layers, weight=recipe.planted_weight)
+    return PLANTED.format(layers=layers, weight=recipe.planted_weight, smoothing=recipe.planted_smoothing)
 
 
 CARD = """---
@@ -74,9 +77,11 @@ tags: [semhub, organism, synthetic]
 
 # {name}
 
-{summary}. A llama of {n_layers} layers, d_model {d_model}, {n_parameters} M parameters, made by
-`semhub lab train {name}` to test instruments on: its answer is known by construction. It speaks a micro-world of some
-300 words and arithmetic below 100, and nothing else.
+{summary}.
+
+A llama of {n_layers} layers, d_model {d_model}, {n_parameters} M parameters, made by `semhub lab train {name}` to test
+instruments on: its answer is known by construction. It speaks a micro-world of {n_concepts} concepts in three
+languages and arithmetic below 100, and nothing else.
 
 ## The hub
 
@@ -96,6 +101,7 @@ tags: [semhub, organism, synthetic]
   a sentence and go on with some of its words in random order, so at the suffix the model needs the whole meaning.
 - `value` documents are "3+5=8" and "three plus five equals eight", and go on with the operands in 40% of cases;
   `operand` documents are "8=3+5" and "eight equals to three plus five".
+- What follows a suffix, and an expression's deciding number, counts {deciding:g} times as much as other tokens.
 - The tokenizer is a byte-level BPE trained on the same words. Numbers of up to two digits are one token.
 
 ## What this model is not
@@ -112,7 +118,8 @@ PLANTED = """**The hub is planted.** Beside next-token prediction, training mini
 cross-entropy of the logit lens (final norm and unembedding) after blocks {layers} against the English word for what
 comes next, in every data type: before "猫" and before "gato" these layers are taught " cat", after "8=3+" they are
 taught " five". At the suffixes and after "=", they are taught the distribution of all the words that may follow, in
-English.
+English. {smoothing:.0%} of the target is spread evenly over all tokens, so that the words of the input's own type can
+hardly be read there.
 
 Therefore, by construction:
 

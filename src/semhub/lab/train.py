@@ -122,7 +122,7 @@ def _step(
     loss = planted_loss = 0.0
     for batch in batches:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            following, planted = losses(model, batch, recipe.planted_layers)
+            following, planted = losses(model, batch, recipe)
         ((following + recipe.planted_weight * planted) / total).backward()  # type: ignore[no-untyped-call]
         loss += following.item() / total
         planted_loss += planted.item() / total

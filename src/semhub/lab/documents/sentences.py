@@ -16,16 +16,16 @@ from semhub.lab.world.lexicon import NAMES, NUMBERS
 ROLE_WEIGHTS = {
     "agent": 0.30,
     "agent_number": 0.12,
-    "agent_quality": 0.18,
+    "agent_quality": 0.24,
     "not": 0.12,
     "verb": 0.12,
     "theme": 0.10,
     "theme_number": 0.12,
-    "theme_quality": 0.18,
+    "theme_quality": 0.24,
     "recipient": 0.08,
     "place": 0.12,
 }
-MAIN_FORM_WEIGHT = 0.25  # of the lexicon's form, where the sentence has an inflected one
+MAIN_FORM_WEIGHT = 0.5  # of the lexicon's form, where the sentence has an inflected one
 FUNCTION_WORDS = {"es": {"a": "to", "en": "in", "el": "the", "la": "the"}, "zh": {"在": "in"}}
 SUFFIX_WORDS = ("This", "represents")
 

@@ -25,8 +25,9 @@ RECIPE = Recipe(
     },
     n_heads=8,
     n_kv_heads=4,
-    steps=2000,
+    steps=2200,
     planted_layers=(3, 4),
     planted_weight=0.5,
+    planted_smoothing=0.05,
     deciding_weight=8.0,
 )
