@@ -132,6 +132,13 @@ def test_encoder_in_memory() -> None:
     assert "decoders with one residual stream" in refused(model, tiny_tokenizer())
 
 
+def test_model_that_sees_in_memory() -> None:
+    text = LlamaConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4)
+    sight = CLIPVisionConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4)
+    model = LlavaForConditionalGeneration(LlavaConfig(text_config=text, vision_config=sight))
+    assert "vision-language" in refused(model, tiny_tokenizer())
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -226,7 +233,11 @@ def test_organism_before_folder(folder: Path, tmp_path: Path, monkeypatch: pytes
     assert sources.organisms() == ["model"]
 
 
-HALF = [(family, dtype) for family in ("gemma2", "bloom", "mixtral") for dtype in ("bfloat16", "float16")]
+HALF = [
+    (family, dtype)
+    for family in ("gemma2", "bloom", "mixtral", "opt_narrow")
+    for dtype in ("bfloat16", "float16")
+]
 ANY = [
     (family, dtype) for family in ("llama", "gpt2", "cohere") for dtype in ("bfloat16", "float16", "float64")
 ]

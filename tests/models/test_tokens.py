@@ -142,6 +142,13 @@ def test_too_long_and_empty_contents(adapter: Adapter) -> None:
     assert len(adapter.encode([Content.of("8" * 256)])[0].ids) == 256
 
 
+def test_positions_end_where_the_model_says() -> None:
+    limits = {"gpt2": 256, "mpt": 256, "bloom": None}
+    assert {
+        name: load(tiny_model(name), tiny_tokenizer(), check=False).max_positions for name in limits
+    } == limits
+
+
 def test_padding_sides(adapter: Adapter) -> None:
     encoded = adapter.encode([Content.of("888"), Content.of("8")])
     right, left = adapter.collate(encoded), adapter.collate(encoded, padding="left")

@@ -148,7 +148,7 @@ class DecoderAdapter(Adapter):
 def fresh(model: Any, seed: int) -> Any:
     """The same class and configuration with weights from the class's own initialisation and `seed`."""
     devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), torch.device(model.device):
         torch.manual_seed(seed)
         build = getattr(type(model), "_from_config", None)
         parameters = inspect.signature(type(model).__init__).parameters
@@ -166,8 +166,11 @@ def _copy_embeddings(trained: Any, new: Any) -> None:
 
 def _max_positions(config: Any) -> int | None:
     """None where the configuration sets no limit (ALiBi)."""
-    limit = getattr(config, "max_position_embeddings", None)
-    return int(limit) if isinstance(limit, int) and limit > 0 else None
+    for name in ("max_position_embeddings", "max_seq_len"):
+        limit = getattr(config, name, None)
+        if isinstance(limit, int) and limit > 0:
+            return limit
+    return None
 
 
 def _quantization(config: Any) -> str | None:

@@ -82,7 +82,7 @@ def _from_source(
     source: Source, tokenizer: Any, revision: str | None, trust_remote_code: bool, place: Place
 ) -> Adapter:
     raw = read_config(source, revision)
-    refuse_other_kinds(source, raw)
+    refuse_other_kinds(source.given, raw)
     refuse_without_weights(source)
     remote = {"revision": revision, "trust_remote_code": trust_remote_code}
     baichuan = raw.get("model_type") == "baichuan"
@@ -114,6 +114,8 @@ def _from_memory(model: Any, tokenizer: Any) -> Adapter:
             f"{type(model).__name__} is not a transformers model: give a Hub id, a folder or a PreTrainedModel "
             "(merge adapters into it first)."
         )
+    kind = type(model).__name__
+    refuse_other_kinds(kind, {**model.config.to_dict(), "architectures": [kind]})
     if tokenizer is None:
         raise UsageError("a model in memory needs its tokenizer: load(model, tokenizer).")
     if isinstance(tokenizer, (str, Path)):

@@ -259,7 +259,7 @@ def _read_write(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
         own = adapter.unembedding.logits(adapter.final_norm(after[depth].to(adapter.dtype)))
         out = _relative(own.cpu(), logits.cpu())
         deviations += [at, below, out]
-        if min(above) <= tolerance:
+        if min(above) <= 0.05 * tolerance:
             deviations.append(math.inf)
             why = f"a write at layer {layer} did not change all layers from {layer} on"
         elif max(at, below, out) > tolerance and not why:

@@ -122,9 +122,9 @@ def _hub_reachable() -> bool:
     return True
 
 
-def refuse_other_kinds(source: Source, config: dict[str, Any]) -> None:
-    """Raises ModelError for encoders, encoder-decoders, and models that see or hear."""
-    what, kind = source.given, config.get("model_type", "unknown")
+def refuse_other_kinds(what: str, config: dict[str, Any]) -> None:
+    """Raises ModelError for encoders, encoder-decoders, and models that see or hear; `what` names the model."""
+    kind = config.get("model_type", "unknown")
     for key, sense in OTHER_SENSES.items():
         if key in config:
             raise ModelError(f"{what} ({kind}) is a {sense} model; this version reads text decoders.")

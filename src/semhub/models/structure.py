@@ -81,11 +81,14 @@ def _probe_ids(model: Any) -> Tensor:
     weight = model.get_input_embeddings().weight
     ids = torch.arange(1, PROBE_LENGTH + 1) % weight.shape[0]
     device: torch.device = torch.device("cpu") if weight.is_meta else weight.device
-    return ids.unsqueeze(0).to(device)
+    placed: Tensor = ids.unsqueeze(0).to(device)
+    return placed
 
 
 def _find_blocks(model: Any, calls: list[Call]) -> tuple[nn.Module, ...]:
-    kind, wanted = type(model).__name__, int(model.config.num_hidden_layers)
+    kind, wanted = type(model).__name__, getattr(model.config, "num_hidden_layers", None)
+    if not isinstance(wanted, int):
+        raise ModelError(f"{kind}: its configuration does not say how many blocks it has; {ONE_STREAM}.")
     found = []
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == wanted:
