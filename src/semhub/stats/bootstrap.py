@@ -50,7 +50,13 @@ def percentile_levels(n_clusters: int, level: float = LEVEL) -> tuple[float, flo
 
 
 def interval_of_draws(draws: Floats, n_clusters: int, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Bootstrap draws [draw, layer] -> (low [layer], high [layer])."""
+    """Bootstrap draws [draw, layer] -> (low [layer], high [layer]).
+
+    Draws without a value (a sample of one pair over and over has no non-pairs) are left out; NaN if none is left.
+    """
+    draws = draws[np.isfinite(draws).all(axis=1)]
+    if not len(draws):
+        return np.full(draws.shape[1], np.nan), np.full(draws.shape[1], np.nan)
     low, high = np.quantile(draws, percentile_levels(n_clusters, level), axis=0)
     return low, high
 
