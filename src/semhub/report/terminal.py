@@ -49,5 +49,5 @@ def _cell(verdict: Mapping[str, Any] | None) -> Text:
     if words.n:
         text.append(f"\n{words.n}")
     if words.kind == "not_supported" and words.reason:
-        text.append(visible(f"\n({words.reason})", spaces=False))
+        text.append("\n(" + visible(words.reason, spaces=False) + ")")
     return text
