@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ import pandas as pd
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from semhub import report as reporting
-from semhub.errors import DataError
+from semhub.catalogue import check_data_names
+from semhub.data import files
+from semhub.errors import DataError, UsageError
 from semhub.measures import similarity as measure
 from semhub.measures.grid import grid as make_grid
 from semhub.models.base import Adapter
@@ -68,7 +69,10 @@ class Grid:
 
 
 def lens(model: Adapter, text: str, *, top_k: int = 5, mode: str = "final_norm") -> Grid:
-    """Reads every layer and position of a text. Raises DataError for an empty text, UsageError for a wrong mode."""
+    """Reads every layer and position of a text. Raises DataError for an empty text, UsageError for a wrong
+    mode or a `top_k` below 1."""
+    if top_k < 1:
+        raise UsageError(f"top_k is at least 1, not {top_k}.")
     found = make_grid(model, Content.of(text), top_k=top_k, mode=mode)  # type: ignore[arg-type]
     return Grid({"experiment": "", "case_id": "", "title": text, "dominant": "", **found})
 
@@ -89,7 +93,7 @@ def test(
 
     pairs: a DataFrame, or a JSONL file, with columns `a` and `b`, and optionally `negatives` (a list) and
     `cluster`. The texts are compared as they are: their last token is where the states are read.
-    Raises DataError for missing columns or too few pairs.
+    Raises DataError, with the row or line, for what is no pair of texts, and for fewer than two pairs.
     """
     case_set = replace(_pair_set(_own_pairs(pairs)), deciding=True)
     config = RunConfig(seed=seed, twins=twins)
@@ -100,50 +104,46 @@ def test(
 
 
 def _own_pairs(pairs: pd.DataFrame | str | Path) -> list[Pair]:
-    if not isinstance(pairs, pd.DataFrame):
-        pairs = _read_jsonl(Path(pairs))
-    missing = {"a", "b"} - set(pairs.columns)
-    if missing:
-        raise DataError(
-            f"the pairs have no column {' and no column '.join(sorted(missing))}; they have {list(pairs)}."
-        )
-    out = []
-    for i, row in enumerate(pairs.to_dict("records")):
-        negatives = row.get("negatives")
-        texts = tuple(negatives) if isinstance(negatives, (list, tuple, np.ndarray)) else ()
-        cluster = str(row.get("cluster", i))
-        out.append(
-            Pair(
-                f"own:{i}",
-                cluster,
-                Content.of(row["a"]),
-                Content.of(row["b"]),
-                tuple(Content.of(t) for t in texts),
-            )
-        )
-    return out
+    if isinstance(pairs, pd.DataFrame):
+        rows = [(f"row {i}", row) for i, row in enumerate(pairs.to_dict("records"))]
+    else:
+        path = files.find(pairs, "pairs")
+        rows = [(f"{path}, line {number}", row) for number, row in files.read_jsonl(path)]
+    return [_own_pair(i, where, row) for i, (where, row) in enumerate(rows)]
 
 
-def _read_jsonl(path: Path) -> pd.DataFrame:
-    rows = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                rows.append(json.loads(line))
-            except ValueError as error:
-                raise DataError(f"{path}, line {number}: no JSON ({error}).") from error
-    return pd.DataFrame(rows)
+def _own_pair(i: int, where: str, row: Mapping[Any, Any]) -> Pair:
+    for key in ("a", "b"):
+        if not isinstance(row.get(key), str) or not row[key].strip():
+            raise DataError(f"{where}: no text under {key!r}; there are {', '.join(map(str, row))}.")
+    near = row.get("negatives")
+    texts = list(near) if isinstance(near, (list, tuple, np.ndarray)) else [] if _absent(near) else [near]
+    if not all(isinstance(text, str) and text.strip() for text in texts):
+        raise DataError(f"{where}: 'negatives' must be a list of texts.")
+    cluster = row.get("cluster")
+    negatives = tuple(Content.of(text) for text in texts)
+    return Pair(
+        f"own:{i}",
+        f"own:{i}" if _absent(cluster) else str(cluster),
+        Content.of(row["a"]),
+        Content.of(row["b"]),
+        negatives,
+    )
+
+
+def _absent(value: object) -> bool:
+    """Nothing in this row: a missing key, or pandas's NaN in its place."""
+    return value is None or value != value
 
 
 def _pair_set(pairs: PairTexts) -> PairSet:
-    made = [
-        one if isinstance(one, Pair) else Pair(f"own:{i}", f"own:{i}", Content.of(one[0]), Content.of(one[1]))
-        for i, one in enumerate(pairs)
-    ]
+    made = []
+    for i, one in enumerate(pairs):
+        if not isinstance(one, Pair):
+            if isinstance(one, str) or len(one) != 2:
+                raise DataError(f"pair {i} is no (a, b) of two texts: {one!r}.")
+            one = _own_pair(i, f"pair {i}", dict(zip("ab", one, strict=True)))
+        made.append(one)
     if len(made) < 2:
         raise DataError(
             f"{len(made)} pairs: at least two are needed, since the score compares pairs with non-pairs."
@@ -179,16 +179,21 @@ class Run:
 
 
 def run(
-    model: str | Adapter = "mini", *, out: str | Path | None = None, progress: bool = False, **options: Any
+    model: str | Path | Adapter = "mini",
+    *,
+    out: str | Path | None = None,
+    progress: bool = False,
+    **options: Any,
 ) -> Run:
     """`semhub run` from Python. options: the fields of `runs.config.RunConfig` (spokes, experiments, n, data ...).
 
     model: an id, folder or organism, or a loaded adapter. Raises UsageError for an unknown option or a bad value.
     """
-    adapter: Adapter | None = None if isinstance(model, str) else model
-    name = model if isinstance(model, str) else model.name
+    adapter = model if isinstance(model, Adapter) else None
+    name = model.name if isinstance(model, Adapter) else str(model)
     options = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
     config = make_config({"model": name, **options})
+    check_data_names(config.data)
     folder = Path(out) if out is not None else config.default_folder()
     execute(
         config,
