@@ -104,6 +104,7 @@ def test(
 
 
 def _own_pairs(pairs: pd.DataFrame | str | Path) -> list[Pair]:
+    rows: list[tuple[str, Mapping[Any, Any]]]
     if isinstance(pairs, pd.DataFrame):
         rows = [(f"row {i}", row) for i, row in enumerate(pairs.to_dict("records"))]
     else:
@@ -115,9 +116,12 @@ def _own_pairs(pairs: pd.DataFrame | str | Path) -> list[Pair]:
 def _own_pair(i: int, where: str, row: Mapping[Any, Any]) -> Pair:
     for key in ("a", "b"):
         if not isinstance(row.get(key), str) or not row[key].strip():
-            raise DataError(f"{where}: no text under {key!r}; there are {', '.join(map(str, row))}.")
+            given = repr(row[key]) if key in row else f"only {', '.join(map(str, row))}"
+            raise DataError(f"{where}: no text under {key!r}, but {given}.")
     near = row.get("negatives")
-    texts = list(near) if isinstance(near, (list, tuple, np.ndarray)) else [] if _absent(near) else [near]
+    texts: list[Any] = (
+        list(near) if isinstance(near, (list, tuple, np.ndarray)) else [] if _absent(near) else [near]
+    )
     if not all(isinstance(text, str) and text.strip() for text in texts):
         raise DataError(f"{where}: 'negatives' must be a list of texts.")
     cluster = row.get("cluster")
