@@ -14,10 +14,10 @@ from semhub.figures.tables import Run, band_of
 from semhub.figures.theme import Series
 
 FORMS = {
-    "zero_overlap/continued": "no shared word, continued",
-    "all/continued": "all pairs, continued",
-    "zero_overlap/bare": "no shared word, bare",
-    "all/bare": "all pairs, bare (paper)",
+    "zero_overlap/continued": "no overlap, continued",
+    "all/continued": "all, continued",
+    "zero_overlap/bare": "no overlap, bare",
+    "all/bare": "all, bare (paper)",
     "continued": "continued",
     "bare": "bare (paper)",
 }
@@ -43,6 +43,7 @@ class Plan:
     series: Sequence[Series] = ()
     zero: bool = False
     main: bool = True
+    group: str = ""
 
 
 def similarity(run: Run, experiment: str) -> Iterator[Draft]:
@@ -54,13 +55,13 @@ def similarity(run: Run, experiment: str) -> Iterator[Draft]:
         plan = Plan(
             f"{slug}-score", "Centred paper score", place, "score (cosine)",
             "Cosine of the pair minus the mean cosine of all non-pairs, states centred by layer.",
-            "the line would run inside the grey band and inside the twins' at every layer.", zero=True,
+            "the line would run inside the grey band and inside the twins' at every layer.", zero=True, group=group,
         )  # fmt: skip
         yield _draft(run, experiment, "P1", one[one["measure"] == "paper_score_centred"], plan)
         plan = Plan(
             f"{slug}-cosine", "Centred cosine by condition", place, "cosine",
             "Last-position states compared by condition, centred by layer.",
-            "matched pairs would lie on the mismatched ones, or on their hard negatives.", zero=True,
+            "matched pairs would lie on the mismatched ones, or on their hard negatives.", zero=True, group=group,
         )  # fmt: skip
         yield _draft(run, experiment, "P1", one[one["measure"] == "cosine_centred"], plan)
         forms = rows[rows["variant"].isin(variants) & (rows["measure"] == "paper_score")]
@@ -69,10 +70,10 @@ def similarity(run: Run, experiment: str) -> Iterator[Draft]:
             f"{slug}-paper", "Paper score, not centred", "all forms" if group == "all" else f"{group}, all forms",
             "score (cosine)", "The paper's own score in each form of the contents; it carries no verdict.",
             "all lines would stay near zero; but random models also rise above it where the two sides share words.",
-            "variant", series, zero=True,
+            "variant", series, zero=True, group=group,
         )  # fmt: skip
         yield _draft(run, experiment, "P1", forms[forms["condition"] == "matched"], plan)
-        yield _sets(run, experiment, one, f"{slug}-sets", place)
+        yield _sets(run, experiment, one, f"{slug}-sets", place, group)
 
 
 def readout(run: Run, experiment: str) -> Iterator[Draft]:
@@ -87,14 +88,14 @@ def readout(run: Run, experiment: str) -> Iterator[Draft]:
             f"{slug}-lens", "Lens by layer", variant, "log-probability (nat)",
             f"Lens log-probability of each word at the position that predicts it ({lens} lens).",
             "the dominant-language word would stay at the level of random words, and never above the input's own.",
-            main=main,
+            main=main, group=variant,
         )  # fmt: skip
         yield _draft(run, experiment, "P2", one[one["measure"] == "logprob"], plan)
         plan = Plan(
             f"{slug}-concept", "Concept score by layer", variant, "concept (nat)",
             "Double-centred lens score: the right word beyond what position and word explain alone.",
             "the dominant-language line would stay inside the grey band, or below the line of the input's own word.",
-            zero=True, main=main,
+            zero=True, main=main, group=variant,
         )  # fmt: skip
         yield _draft(run, experiment, "P2", one[one["measure"] == "concept"], plan)
         both = one[one["measure"].isin([item.key for item in CONTRASTS])]
@@ -102,12 +103,12 @@ def readout(run: Run, experiment: str) -> Iterator[Draft]:
             f"{slug}-contrast", "Dominant minus surface", variant, "difference (nat)",
             "Above zero the dominant language's word is read more strongly than the input's own.",
             "both lines would stay at or below zero at every intermediate layer.",
-            "measure", CONTRASTS, zero=True, main=main,
+            "measure", CONTRASTS, zero=True, main=main, group=variant,
         )  # fmt: skip
         yield _draft(run, experiment, "P2", both, plan)
 
 
-def _sets(run: Run, experiment: str, rows: pd.DataFrame, name: str, place: str) -> Draft:
+def _sets(run: Run, experiment: str, rows: pd.DataFrame, name: str, place: str, group: str) -> Draft:
     rows = rows[rows["measure"].isin(list(SETS)) & rows["condition"].isin(["matched", "null"])]
     series = []
     for index, (measure, label) in enumerate(SETS.items()):
@@ -119,7 +120,7 @@ def _sets(run: Run, experiment: str, rows: pd.DataFrame, name: str, place: str) 
     plan = Plan(
         name, "Rank and set measures", place, "share or similarity",
         "Is b nearest to a (both directions); overlap of neighbourhoods; CKA. Each with its permutation null.",
-        "each line would stay inside its own band.", zero=True,
+        "each line would stay inside its own band.", zero=True, group=group,
     )  # fmt: skip
     lines = rows[rows["condition"] == "matched"].assign(series=lambda frame: frame["measure"])
     bands = rows[rows["condition"] == "null"].assign(series=lambda frame: "null " + frame["measure"])
@@ -159,7 +160,15 @@ def _make(
     caption = f"{plan.what} Ribbons around lines: 95% intervals, clusters resampled."
     title = f"{plan.title} · {plan.place}"
     return Draft(
-        f"{experiment}-{plan.name}", experiment, title, caption, chart, rows, plan.main, plan.if_false
+        f"{experiment}-{plan.name}",
+        experiment,
+        title,
+        caption,
+        chart,
+        rows,
+        plan.main,
+        plan.if_false,
+        plan.group,
     )
 
 

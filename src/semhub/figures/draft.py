@@ -13,6 +13,7 @@ class Draft:
     """chart: an altair chart, or None where there is no number to draw. data: exactly the rows it shows.
 
     main: shown at once in the page; the others wait behind a click.
+    group: charts of one group (a language) stand together.
     if_false: what this chart would show if the hypothesis were false.
     """
 
@@ -24,3 +25,4 @@ class Draft:
     data: pd.DataFrame
     main: bool = True
     if_false: str = ""
+    group: str = ""

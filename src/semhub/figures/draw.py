@@ -34,6 +34,7 @@ class Figure:
     folder: Path
     main: bool = True
     if_false: str = ""
+    group: str = ""
 
 
 def drafts(run: Run) -> Iterator[Draft]:
@@ -86,16 +87,15 @@ def _draw(draft: Draft, index: int, folder: Path, writer: Executor) -> tuple[Fig
         raise RunFolderError(
             f"cannot write {stem}.csv: {error.strerror or error}. Free space or choose --out."
         ) from error
+    words = {"title": draft.title, "caption": draft.caption, "if_false": draft.if_false, "group": draft.group}
     figure = Figure(
         draft.name,
         draft.experiment,
-        draft.title,
-        draft.caption,
-        svg,
-        draft.data,
-        csv,
-        folder,
-        draft.main,
-        draft.if_false,
+        svg=svg,
+        data=draft.data,
+        csv=csv,
+        folder=folder,
+        main=draft.main,
+        **words,
     )
     return figure, pending

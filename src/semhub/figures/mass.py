@@ -18,7 +18,7 @@ SHOWN = 5
 IF_FALSE = "the input's own language would hold most of the mass at every layer."
 CAPTION = (
     "Share of the lens's probability on tokens of each language, over all positions; below, its entropy. "
-    "Whiskers: 95% interval of the lowest language in the stack."
+    "Tokens never counted are spread evenly. Whiskers: 95% interval of the lowest language in the stack."
 )
 NAMES = {
     "ar": "Arabic", "bn": "Bengali", "cs": "Czech", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
@@ -54,7 +54,7 @@ def _subtitle(mass: pd.DataFrame) -> tuple[str, ...]:
         return ("n = 0",)
     n = f"n = {int(mass['n'].max()):,} texts · 95% interval of the lowest"
     never = mass.loc[mass["condition"] == UNCOUNTED, "estimate"]
-    return (n, f"at most {never.max():.2f} on tokens never counted, spread evenly") if len(never) else (n,)
+    return (n, f"never-counted tokens: at most {never.max():.2f}") if len(never) else (n,)
 
 
 def _chart(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from semhub.errors import RunFolderError
 from semhub.results import RESULT_SCHEMA
 
+SPOKES = ("language", "arithmetic", "code", "semantics", "vision", "audio")
 PLANE = ("pca_x", "pca_y")
 
 
@@ -39,16 +40,22 @@ class Run:
         return next((entry for entry in self.manifest.get("experiments", ()) if entry.get("id") == name), {})
 
     def spokes(self) -> list[str]:
-        """Spokes in the order in which the run lists them."""
+        """Spokes in the paper's order, others after them as the run lists them."""
         named = [entry.get("spoke", "") for entry in self.manifest.get("experiments", ())]
         judged = [verdict.get("spoke", "") for verdict in self.verdicts]
-        return list(dict.fromkeys(spoke for spoke in (*named, *judged) if spoke))
+        return in_order(spoke for spoke in (*named, *judged) if spoke)
 
     def verdict(self, spoke: str, prediction: str) -> Mapping[str, Any] | None:
         for verdict in self.verdicts:
             if verdict.get("spoke") == spoke and verdict.get("prediction") == prediction:
                 return verdict
         return None
+
+
+def in_order(spokes: Iterable[str]) -> list[str]:
+    """Distinct spokes in the paper's order, unknown ones after them."""
+    distinct = list(dict.fromkeys(spokes))
+    return sorted(distinct, key=lambda spoke: SPOKES.index(spoke) if spoke in SPOKES else len(SPOKES))
 
 
 def finite(value: object) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,7 @@ def _check(check: Mapping[str, Any]) -> dict[str, str]:
 def _experiment(run: Run, entry: Mapping[str, Any], figures: list[Figure]) -> dict[str, Any]:
     name = str(entry.get("id"))
     mine = [_figure(figure) for figure in figures if figure.experiment == name]
+    shown = sorted((figure for figure in mine if figure["main"]), key=lambda figure: str(figure["group"]))
     cases = [case for case in run.manifest.get("cases", ()) if case.get("experiment") == name]
     data = [item for item in run.manifest.get("data", ()) if name in (item.get("experiments") or ())]
     return {
@@ -203,7 +205,7 @@ def _experiment(run: Run, entry: Mapping[str, Any], figures: list[Figure]) -> di
             }
             for case in cases
         ],
-        "figures": [figure for figure in mine if figure["main"]],
+        "groups": [list(group) for _, group in groupby(shown, key=lambda figure: str(figure["group"]))],
         "more": [figure for figure in mine if not figure["main"]],
     }
 
@@ -228,6 +230,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
         ],
         "left_out": max(0, len(frame) - TABLE_ROWS),
         "main": figure.main,
+        "group": figure.group,
     }
 
 

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from semhub.figures.tables import in_order
 from semhub.figures.text import visible
 from semhub.report.words import PREDICTIONS, cell, dominant_line
 
@@ -27,7 +28,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]], manifest: Mapping[str, 
     for prediction, meaning in PREDICTIONS.items():
         table.add_column(Text(f"{prediction} {meaning}"), overflow="fold")
     named = [entry.get("spoke") for entry in manifest.get("experiments", ())]
-    spokes = dict.fromkeys(str(s) for s in (*named, *(v.get("spoke") for v in verdicts)) if s)
+    spokes = in_order(str(s) for s in (*named, *(v.get("spoke") for v in verdicts)) if s)
     for spoke in spokes:
         row: list[Text] = [Text(visible(spoke, spaces=False))]
         for prediction in PREDICTIONS:
