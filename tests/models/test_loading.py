@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -18,7 +19,12 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertLMHeadModel,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
     PreTrainedTokenizer,
+    dynamic_module_utils,
 )
 
 from semhub.errors import ModelError, SelfCheckError, SemhubError, UsageError
@@ -222,6 +228,38 @@ def test_options_out_of_range(options: dict[str, Any], folder: Path) -> None:
 def test_quantisation_without_its_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
     assert "pip install bitsandbytes" in refused(folder, quantization="4bit")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+@pytest.mark.parametrize("quantization", ["8bit", "4bit"])
+def test_quantised_model_passes_its_checks(quantization: str, tmp_path: Path) -> None:
+    adapter = load(
+        tiny_checkpoint("llama", tmp_path, hidden_size=128, intermediate_size=256), quantization=quantization
+    )
+    assert adapter.quantization == "bitsandbytes"
+    with pytest.raises(ModelError, match="cannot be re-initialised"):
+        adapter.twin(0)
+
+
+REMOTE = """
+from transformers import LlamaConfig, LlamaForCausalLM
+class Config(LlamaConfig):
+    model_type = "llama_of_its_own"
+class Model(LlamaForCausalLM):
+    config_class = Config
+"""
+
+
+def test_remote_code_runs_only_when_trusted(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    (folder / "its_own.py").write_text(REMOTE)
+    names = {"AutoConfig": "its_own.Config", "AutoModelForCausalLM": "its_own.Model"}
+    edit_config(folder, model_type="llama_of_its_own", auto_map=names)
+    assert "--trust-remote-code" in refused(folder)
+    assert not (tmp_path / "modules").exists()
+    assert load(folder, trust_remote_code=True).architecture == "Model"
 
 
 def test_organism_before_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,7 +191,9 @@ class Place:
             if dtype not in DTYPES:
                 raise UsageError(f"dtype is one of auto, {', '.join(DTYPES[1:])}, not {dtype!r}.")
             if dtype == "auto":
-                dtype = torch.float32 if device == "cpu" and device_map is None else "auto"
+                dtype = (
+                    torch.float32 if device == "cpu" and device_map is None and not quantization else "auto"
+                )
             else:
                 dtype = getattr(torch, dtype)
         return cls(device, dtype, device_map, quantization)
