@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semhub.measures.similarity import PairStates, sides
+from semhub.measures.similarity import PairStates, centre, unit
 
 NEIGHBOURS = 10
 MEASURES = ("mutual_knn", "cka")
@@ -21,15 +21,16 @@ MEASURES = ("mutual_knn", "cka")
 def overlap_and_cka(states: PairStates, permutations: np.ndarray) -> dict[str, np.ndarray]:
     """mutual_knn and cka with the b side permuted: permutations [draw, case] -> measure -> [draw, layer].
 
-    The identity permutation gives the observed value. Needs at least 4 pairs.
+    The identity permutation gives the observed value; NaN where a side does not vary. Needs at least 4 pairs.
     """
     index = torch.from_numpy(permutations).to(states.device)
     out = {name: np.empty((len(permutations), states.n_layers)) for name in MEASURES}
     for layer in range(states.n_layers):
         a, b = states.a(layer), states.b(layer)
-        a, b = a - a.mean(dim=0), b - b.mean(dim=0)
-        unit_a, unit_b, _ = sides(states, layer, centred=True)
-        out["mutual_knn"][:, layer] = _overlap(unit_a, unit_b, index)
+        a, b = centre(a, a), centre(b, b)
+        # States that do not vary have no neighbours, only ties, whose order would agree on both sides.
+        varies = bool(a.any()) and bool(b.any())
+        out["mutual_knn"][:, layer] = _overlap(unit(a), unit(b), index) if varies else np.nan
         out["cka"][:, layer] = _cka(a, b, index)
     return out
 

@@ -19,6 +19,7 @@ from semhub.types import Pair
 
 ROW_BLOCK = 1024
 CENTRED = "_centred"
+ROUNDING = 1e-6
 CPU = torch.device("cpu")
 
 
@@ -73,11 +74,21 @@ def unit(states: Tensor) -> Tensor:
     return states / lengths.clamp_min(1e-12)
 
 
+def centre(states: Tensor, side: Tensor) -> Tensor:
+    """States minus the mean over a side; those that differ from it by rounding alone become exactly zero.
+
+    Without that, last tokens that are equal (layer 0 after a common suffix) would have noise for a direction.
+    """
+    mean = side.mean(dim=0)
+    out = states - mean
+    return out.masked_fill_(out.norm(dim=-1, keepdim=True) <= ROUNDING * mean.norm(), 0)
+
+
 def sides(states: PairStates, layer: int, centred: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Unit states of a, b and the negatives at one layer; centred by the layer's mean over each side."""
     a, b, negatives = states.a(layer), states.b(layer), states.pick(layer, states.negative_index)
     if centred:
-        a, b, negatives = a - a.mean(dim=0), b - b.mean(dim=0), negatives - b.mean(dim=0)
+        a, b, negatives = centre(a, a), centre(b, b), centre(negatives, b)
     return unit(a), unit(b), unit(negatives)
 
 
@@ -203,7 +214,7 @@ def resampled(states: PairStates, weights: np.ndarray) -> dict[str, np.ndarray]:
             cosines, w, (w @ a * (w @ b)).sum(dim=-1), size, squares
         )
         # Removing the full mean first keeps the expansion below well conditioned.
-        a, b = _centre(states.a(layer)), _centre(states.b(layer))
+        a, b = (centre(side, side) for side in (states.a(layer), states.b(layer)))
         mean_a, mean_b = w @ a / size[:, None], w @ b / size[:, None]
         length_a, length_b = _length(a, mean_a), _length(b, mean_b)
         dots = (a * b).sum(dim=-1) - mean_b @ a.T - mean_a @ b.T + (mean_a * mean_b).sum(dim=-1)[:, None]
@@ -215,10 +226,6 @@ def resampled(states: PairStates, weights: np.ndarray) -> dict[str, np.ndarray]:
             cosines, w, (sum_a * sum_b).sum(dim=-1), size, squares
         )
     return out
-
-
-def _centre(states: Tensor) -> Tensor:
-    return states - states.mean(dim=0)
 
 
 def _length(states: Tensor, means: Tensor) -> Tensor:
