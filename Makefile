@@ -1,6 +1,6 @@
 # Every target first brings up .venv with what constraints.txt pins; a second call finds it done.
 # PYTHON=python3.12 picks another interpreter. To take torch's CPU build on a machine without a GPU:
-#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
+#   PIP_EXTRA_INDEX_URL=<the CPU index that the PyTorch site names> make demo
 
 PYTHON ?= python3
 VENV := .venv

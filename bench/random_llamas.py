@@ -76,6 +76,12 @@ def judge(folder: Path, flores: Path, seed: int, twins: int, out: Path) -> dict[
     return row
 
 
+def _twins_said(twins: int) -> str:
+    if twins == 0:
+        return "Run with `--twins 0`: the verdict rests on its other conditions alone."
+    return f"Run with `--twins {twins}`."
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--flores", type=Path, required=True)
@@ -105,6 +111,7 @@ def main() -> None:
         f"| {name.removesuffix(': p')}, p <= 0.05 over layers | {k} of {len(table)} |"
         for name, k in counts.items()
     ]
+    lines.insert(4, _twins_said(options.twins))
     supported = int((table["verdict"] == "supported").sum())
     lines += [f"| **semhub's verdict: supported** | **{supported} of {len(table)}** |", ""]
     print("\n".join(lines))
