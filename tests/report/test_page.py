@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from report.fake_run import build
+from report.fake_run import N_LAYERS, build
 from semhub.figures import Figure, draw_all, read_run
 from semhub.report import grid_html, grid_rich, verdict_table, write
 from semhub.report.doubts import doubts
@@ -259,6 +259,10 @@ def test_the_grid_fits_its_terminal(folder: Path) -> None:
     text = printed(grid_rich(grid), width=80)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "<script…" in text
+    tables = text.count(" layer ")
+    assert tables == 3
+    for layer in range(N_LAYERS + 1):
+        assert len(re.findall(rf"^ +{layer} ", text, flags=re.MULTILINE)) == tables
     assert not CONTROLS.search(text)
     for token in ("\\n", "␣five", "这代表了"):
         assert token in text

@@ -22,7 +22,8 @@ from semhub.report.words import number
 
 SHADES = 10
 TITLE = 90
-CELL = 8  # columns of the terminal for one token
+CELL, GAP = 8, 2  # columns of the terminal for one token, and to the next
+EDGE = 10  # for the layer's number and the borders
 
 
 def grid_html(grid: Mapping[str, Any]) -> str:
@@ -88,7 +89,7 @@ class GridText:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         grid = self.grid
-        per_table = max(1, (options.max_width - 6) // (CELL + 1))
+        per_table = max(1, (options.max_width - EDGE) // (CELL + GAP))
         title = visible(str(grid.get("title", "")), spaces=False)
         yield Text(
             f"{title}  ·  {grid.get('lens', '')} lens", style="bold", overflow="ellipsis", no_wrap=True
@@ -102,7 +103,7 @@ class GridText:
 
     def _table(self, start: int, stop: int) -> Table:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        table.add_column("layer", justify="right")
+        table.add_column("layer", justify="right", no_wrap=True, min_width=5)
         for token in self.grid["tokens"][start:stop]:
             table.add_column(_cut(visible(str(token))), width=CELL, no_wrap=True)
         for layer, cells in zip(self.grid["layers"], self.grid["cells"], strict=True):
