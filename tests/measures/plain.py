@@ -91,7 +91,7 @@ def pair_states(
     negatives: dict[int, np.ndarray] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> PairStates:
-    """a, b [layer, case, d_model] and negatives case -> [layer, negative, d_model] as the code under test takes them."""
+    """a, b [layer, case, d_model] and negatives case -> [layer, negative, d_model] as `PairStates`."""
     n, negatives = a.shape[1], negatives or {}
     owner = [i for i, states in negatives.items() for _ in range(states.shape[1])]
     pairs = [

@@ -52,29 +52,30 @@ def p_values(observed: Floats, null: Floats) -> tuple[Floats, Floats]:
     """observed [layer], null [draw, layer] -> (p [layer], p corrected for the maximum over layers [layer]).
 
     Layers are put on one scale by the null's own mean and standard deviation; a layer whose null does not vary
-    gets p = 1 unless the observed value exceeds it.
+    gets p = 1 unless the observed value exceeds it. A layer with a NaN among its values has no p (NaN).
     """
-    p = (1 + (null >= observed).sum(axis=0)) / (len(null) + 1)
-    scaled, scaled_null = _standardise(observed, null)
+    known = np.isfinite(observed) & np.isfinite(null).all(axis=0)
+    scaled, scaled_null = _standardise(observed, np.where(known, null, 0.0))
+    p = (1 + (scaled_null >= scaled).sum(axis=0)) / (len(null) + 1)
     maxima = scaled_null.max(axis=1)
     adjusted = (1 + (maxima[:, None] >= scaled).sum(axis=0)) / (len(null) + 1)
-    return p, np.maximum(p, adjusted)
+    return np.where(known, p, np.nan), np.where(known, np.maximum(p, adjusted), np.nan)
 
 
 def band_p(observed: Floats, null: Floats, band: tuple[int, int], searched: tuple[int, int]) -> float:
     """p of the mean over the layers band[0]..band[1] (inclusive).
 
     Its null is, per permutation, the largest mean over any band of that width within `searched` (inclusive),
-    on the standardised scale.
+    on the standardised scale. 1 where a layer of the band has a NaN among its values.
     """
     scaled, scaled_null = _standardise(observed, null)
     width = band[1] - band[0] + 1
     value = scaled[band[0] : band[1] + 1].mean()
     starts = range(searched[0], searched[1] - width + 2)
     means = np.stack([scaled_null[:, start : start + width].mean(axis=1) for start in starts], axis=1)
-    if np.isnan(value):  # a layer above a flat null beside one that is not: no common scale
+    if np.isnan(value):  # also a layer above a flat null beside one that is not: no common scale
         return 1.0
-    return float((1 + (means.max(axis=1) >= value).sum()) / (len(null) + 1))
+    return float((1 + (np.nan_to_num(means, nan=-np.inf).max(axis=1) >= value).sum()) / (len(null) + 1))
 
 
 def sign_flips(
