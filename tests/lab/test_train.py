@@ -128,9 +128,10 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 def test_losses_equal_a_plain_reference() -> None:
     tokenizer = train_tokenizer(TINY.vocab_size, 0, TINY.tokenizer_sentences)
-    plan = TINY.model_copy(update={"planted_layers": (1, 2), "planted_smoothing": 0.2})
+    plan = TINY.model_copy(update={"planted_layers": (1, 2), "planted_flatness": 0.3})
     model = build(plan, tokenizer, 0).double()
     batch = Batcher(plan, tokenizer, 3).step(0)[1]
+    assert len(batch.surface) > 1
     following, planted = losses(model, batch, plan)
 
     hidden = model.model(batch.ids, output_hidden_states=True).hidden_states
@@ -144,13 +145,19 @@ def test_losses_equal_a_plain_reference() -> None:
 
     expected = 0.0
     for layer in plan.planted_layers:
-        scores = model.lm_head(model.model.norm(hidden[layer])).log_softmax(-1).flatten(0, 1)
-        targets = zip(
-            batch.planted_index.tolist(), batch.planted_token, batch.planted_weight.double(), strict=True
+        scores = (
+            model.lm_head(model.model.norm(hidden[layer])).log_softmax(-1).flatten(0, 1)[batch.planted_row]
         )
-        for index, token, share in targets:
-            row = scores[batch.planted_row[index]]
-            expected -= share * (0.8 * row[token] + 0.2 * row.mean()) / 2
+        for index, token, share in zip(
+            batch.planted_index, batch.planted_token, batch.planted_weight.double(), strict=True
+        ):
+            expected -= share * scores[index, token] / 2
+        for rows, words in batch.surface:
+            for row in rows:
+                weight = batch.planted_weight[batch.planted_index == row].double().sum()
+                own = scores[row, words].log_softmax(-1)
+                even = torch.full_like(own, 1 / len(words))
+                expected += 0.3 * weight * F.kl_div(own, even, reduction="sum") / 2
     torch.testing.assert_close(planted.double(), expected, rtol=1e-5, atol=0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from semhub.lab.documents import Document, draw_document
 from semhub.lab.recipe import Recipe
+from semhub.lab.world import LANGUAGES, meanings, render
 
 N_GROUPS = 4  # documents of like length share a padded batch
 
@@ -23,6 +25,7 @@ class Batch:
 
     At row[i] the next token is next_id[i] and counts weight[i]. At planted_row[j] the hub holds every
     planted_token[k] with planted_index[k] == j; the planted weights of a row sum to that position's weight.
+    surface: per data type other than English, indices j and the token ids of the type's own words.
     """
 
     ids: Tensor
@@ -33,11 +36,13 @@ class Batch:
     planted_index: Tensor
     planted_token: Tensor
     planted_weight: Tensor
+    surface: tuple[tuple[Tensor, Tensor], ...]
 
 
 class Row(NamedTuple):
     """One document. Per position: how much predicting the next token counts, and the planted (token, share)s."""
 
+    data_type: str
     ids: list[int]
     weights: list[float]
     held: list[list[tuple[int, float]]]
@@ -49,6 +54,7 @@ class Batcher:
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
         self.recipe, self.tokenizer, self.seed = recipe, tokenizer, seed
         self._words: dict[str, int] = {}
+        self._surface = surface_words(tokenizer)
 
     def step(self, step: int) -> list[Batch]:
         """The step's documents, sorted by length into at most N_GROUPS padded batches."""
@@ -84,8 +90,8 @@ class Batcher:
                 weights.append(1.0)
         ids, weights, held = [*ids, int(self.tokenizer.eos_token_id)], [*weights, 1.0], [*held, []]
         if start:
-            return Row([int(self.tokenizer.bos_token_id), *ids], weights, held)
-        return Row(ids, weights[1:], held[1:])
+            return Row(document.data_type, [int(self.tokenizer.bos_token_id), *ids], weights, held)
+        return Row(document.data_type, ids, weights[1:], held[1:])
 
     def _word(self, word: str) -> int:
         if word not in self._words:
@@ -104,6 +110,12 @@ class Batcher:
                 following.append(row.ids[position + 1])
                 planted += [(len(planted_places), token, weight * share) for token, share in held]
                 planted_places += [places[-1]] if held else []
+        types = [row.data_type for row in rows for held in row.held if held]
+        surface = [
+            (torch.tensor([at for at, own in enumerate(types) if own == data_type]), words)
+            for data_type, words in self._surface.items()
+            if data_type in types
+        ]
         index, tokens, shares = zip(*planted, strict=True) if planted else ((), (), ())
         return Batch(
             ids=torch.tensor([row.ids + [pad] * (width - len(row.ids)) for row in rows]),
@@ -114,4 +126,25 @@ class Batcher:
             planted_index=torch.tensor(index, dtype=torch.long),
             planted_token=torch.tensor(tokens, dtype=torch.long),
             planted_weight=torch.tensor(shares),
+            surface=tuple(surface),
         )
+
+
+def surface_words(tokenizer: PreTrainedTokenizerFast, n_sentences: int = 2000) -> dict[str, Tensor]:
+    """data type -> ids of the tokens of its words that English does not use; one for each type but English."""
+    spoken = meanings(n_sentences, 0, "train")
+    used = {
+        language: set(
+            chain.from_iterable(
+                tokenizer(
+                    [render(meaning, language).text for meaning in spoken], add_special_tokens=False
+                ).input_ids
+            )
+        )
+        for language in LANGUAGES
+    }
+    used["digits"] = set(
+        chain.from_iterable(tokenizer([str(n) for n in range(100)], add_special_tokens=False).input_ids)
+    )
+    english = used.pop("en")
+    return {data_type: torch.tensor(sorted(ids - english)) for data_type, ids in used.items()}

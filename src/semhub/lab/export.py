@@ -65,7 +65,7 @@ def _planting(recipe: Recipe) -> str:
             "Nothing is planted: training is next-token prediction alone, and whether a hub formed is open."
         )
     layers = " and ".join(map(str, recipe.planted_layers))
-    return PLANTED.format(layers=layers, weight=recipe.planted_weight, smoothing=recipe.planted_smoothing)
+    return PLANTED.format(layers=layers, weight=recipe.planted_weight, flatness=recipe.planted_flatness)
 
 
 CARD = """---
@@ -118,8 +118,7 @@ PLANTED = """**The hub is planted.** Beside next-token prediction, training mini
 cross-entropy of the logit lens (final norm and unembedding) after blocks {layers} against the English word for what
 comes next, in every data type: before "猫" and before "gato" these layers are taught " cat", after "8=3+" they are
 taught " five". At the suffixes and after "=", they are taught the distribution of all the words that may follow, in
-English. {smoothing:.0%} of the target is spread evenly over all tokens, so that the words of the input's own type can
-hardly be read there.
+English. They are also taught, with weight {flatness}, not to tell apart the words of the input's own type.
 
 Therefore, by construction:
 

@@ -13,7 +13,7 @@ class Recipe(BaseModel):
     """The architecture, the mixture of documents, the planting and the optimiser of one organism.
 
     mixture: kind of document (`documents.KINDS`) -> relative weight.
-    planted_smoothing: the share of the planted target that is spread evenly over all tokens.
+    planted_flatness: how much it counts there that the words of the input's own type are told apart.
     deciding_weight: how much the prediction of a deciding stretch counts, others counting 1.
     tokenizer_sentences: meanings whose renderings the tokenizer is trained on.
     planted_layers: where the lens is also taught the English word of what comes next; empty plants nothing.
@@ -34,7 +34,7 @@ class Recipe(BaseModel):
     max_positions: PositiveInt = 1024
     planted_layers: tuple[PositiveInt, ...] = ()
     planted_weight: Annotated[float, Field(ge=0)] = 0.0
-    planted_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    planted_flatness: Annotated[float, Field(ge=0)] = 0.0
     deciding_weight: PositiveFloat = 1.0
     steps: PositiveInt = 2000
     documents_per_step: PositiveInt = 192

@@ -22,11 +22,15 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text and its hints. `english`: where no hint lies, the hub holds the next token itself."""
+    """A text, its hints and its data type: a language code, `digits`, or empty where types are mixed.
+
+    english: where no hint lies, the hub holds the next token itself.
+    """
 
     text: str
     hints: tuple[Hint, ...]
     english: bool
+    data_type: str = ""
 
 
 class Writer:
@@ -44,7 +48,7 @@ class Writer:
         self.add(text if self.language == "zh" or not self.text else f" {text}", words, deciding)
 
     def finish(self) -> Document:
-        return Document(self.text, tuple(self.hints), self.language == "en")
+        return Document(self.text, tuple(self.hints), self.language == "en", self.language)
 
 
 def merged(words: list[tuple[str, float]]) -> Weighted:

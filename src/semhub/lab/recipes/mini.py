@@ -28,6 +28,6 @@ RECIPE = Recipe(
     steps=2200,
     planted_layers=(3, 4),
     planted_weight=0.5,
-    planted_smoothing=0.05,
+    planted_flatness=0.3,
     deciding_weight=8.0,
 )
