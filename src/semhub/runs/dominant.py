@@ -11,6 +11,7 @@ from semhub import registry
 from semhub.measures import trend
 from semhub.models.base import Adapter
 from semhub.runs.config import RunConfig
+from semhub.runs.fit import fit
 from semhub.stats import dominant
 from semhub.stats.tables import by_variant
 from semhub.types import Request, TextSet
@@ -33,7 +34,8 @@ def find_dominant(
         return {**blank, **given, "reason": "given with --dominant"}
     (experiment,) = registry.experiments(["language"], [TREND])
     sets, _ = experiment.build(replace(request, n=TEXTS, dominant=ASSUMED))
-    texts = [one for one in sets if isinstance(one, TextSet) and one.variant in tokens.languages]
+    fitting = [fit(adapter, one) for one in sets if one.variant in tokens.languages]
+    texts = [one for one in fitting if isinstance(one, TextSet) and one.texts]
     rows = [
         trend.measure(adapter, one, tokens, mode=config.lens, batch_tokens=config.batch_tokens)
         for one in texts

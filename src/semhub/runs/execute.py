@@ -20,6 +20,7 @@ from semhub.runs import manifest
 from semhub.runs.config import RunConfig
 from semhub.runs.dominant import ASSUMED, find_dominant
 from semhub.runs.finish import finish
+from semhub.runs.fit import fit
 from semhub.runs.grids import write_grids
 from semhub.runs.plan import Built, Unit, build, share, units
 from semhub.runs.progress import Reporter
@@ -66,7 +67,10 @@ def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console 
             )
     tokens = token_languages(adapter, texts)
     dominant = find_dominant(adapter, tokens, config, request)
-    built = _build_for(chosen, request, dominant)
+    built = [
+        replace(item, sets=tuple(fit(adapter, one) for one in item.sets))
+        for item in _build_for(chosen, request, dominant)
+    ]
     planned = units(built, config.n_twins(adapter.n_parameters))
     return Prepared(adapter, checks, tokens, dominant, built, counts_from, planned)
 
