@@ -37,23 +37,20 @@ def run_unit(
     if unit.twin is not None:
         return _twin(adapter, unit, config, progress), {"cases": []}
     (case_set,) = unit.sets
-    kept = case_set.kept
-    if isinstance(case_set, PairSet):
+    kept, n = case_set.kept, len(_cases(case_set))
+    options: dict[str, Any] = dict(batch_tokens=config.batch_tokens, progress=progress)
+    if not n:
+        rows = _nothing()
+    elif isinstance(case_set, PairSet):
         rows = _pairs(adapter, case_set, config, progress)
-        n = len(case_set.pairs)
     elif isinstance(case_set, LensSet):
         ready = words.make_ready(adapter, case_set, tokens.frequency, config.seed)
-        rows, kept, n = (
-            _lens(adapter, case_set, ready, config, tokens, progress),
-            ready.kept,
-            len(ready.cases),
-        )
+        kept, n = ready.kept, len(ready.cases)
+        rows = _lens(adapter, case_set, ready, config, tokens, progress) if n else _nothing()
     elif isinstance(case_set, TextSet):
-        options: dict[str, Any] = dict(mode=config.lens, batch_tokens=config.batch_tokens, progress=progress)
-        rows, n = trend.measure(adapter, case_set, tokens, **options), len(case_set.texts)
+        rows = trend.measure(adapter, case_set, tokens, mode=config.lens, **options)
     else:
-        rows = trajectory.measure(adapter, case_set, batch_tokens=config.batch_tokens, progress=progress)
-        n = len(case_set.texts)
+        rows = trajectory.measure(adapter, case_set, **options)
     notes = {
         "experiment": case_set.experiment,
         "variant": case_set.variant,
@@ -63,6 +60,17 @@ def run_unit(
         "dropped": dict(kept.dropped),
     }
     return rows, {"cases": [notes]}
+
+
+def _cases(case_set: CaseSet) -> Sequence[object]:
+    if isinstance(case_set, PairSet):
+        return case_set.pairs
+    return case_set.cases if isinstance(case_set, LensSet) else case_set.texts
+
+
+def _nothing() -> pd.DataFrame:
+    """No rows, with the columns of the table."""
+    return draw_rows(np.empty((0, 1)), experiment="", variant="", measure="", condition="")
 
 
 def _rng(config: RunConfig, case_set: CaseSet, *names: str) -> np.random.Generator:
@@ -108,8 +116,6 @@ def pair_rows(adapter: Adapter, case_set: PairSet, config: RunConfig) -> pd.Data
 
 
 def _pairs(adapter: Adapter, case_set: PairSet, config: RunConfig, progress: Progress) -> pd.DataFrame:
-    if not case_set.pairs:
-        return draw_rows(np.empty((0, 1)), experiment="", variant="", measure="", condition="")
     states = pair_states(adapter, case_set, config.batch_tokens, progress)
     clusters = np.array([pair.cluster_id for pair in case_set.pairs])
     frames = [similarity.case_rows(states, case_set.experiment, case_set.variant)]
@@ -190,8 +196,6 @@ def _lens(
     tokens: trend.TokenLanguages,
     progress: Progress,
 ) -> pd.DataFrame:
-    if not ready.cases:
-        return draw_rows(np.empty((0, 1)), experiment="", variant="", measure="", condition="")
     subsets = {"": np.ones(len(ready.cases), dtype=bool)}
     if case_set.deciding:
         confirm = confirming([case.cluster_id for case in ready.cases], config.seed)
