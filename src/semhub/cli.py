@@ -254,6 +254,20 @@ def list_(
     Console().print(table)
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    epilog="Example:\n\n  semhub bench --rounds 3",
+)
+def bench(context: typer.Context) -> None:
+    """Measures time and memory against the bare forward pass (from a checkout; `--help` shows its options)."""
+    import subprocess
+
+    script = Path(__file__).parents[2] / "bench" / "run.py"
+    if not script.is_file():
+        raise UsageError("semhub bench needs a checkout of the project: clone it and run `make bench`.")
+    raise typer.Exit(subprocess.run([sys.executable, str(script), *context.args], check=False).returncode)
+
+
 def _data_options(given: list[str] | None) -> dict[str, str]:
     out: dict[str, str] = {}
     for one in given or ():
