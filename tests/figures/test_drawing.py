@@ -206,3 +206,14 @@ def test_a_damaged_folder_is_one_clear_line(tmp_path: Path, folder: Path, name: 
     with pytest.raises(RunFolderError, match=name) as caught:
         read_run(copy)
     assert "\n" not in str(caught.value)
+
+
+def test_a_language_has_one_colour_in_all_charts(documents: dict[str, dict[str, Any]]) -> None:
+    colours = []
+    for name in ("language.trend-en-mass", "language.trend-zh-mass"):
+        scales = [e["color"]["scale"] for e in encodings(documents[name]) if "color" in e]
+        colours.append(dict(zip(scales[0]["domain"], scales[0]["range"], strict=True)))
+    common = set(colours[0]) & set(colours[1])
+    assert {"English", "Chinese", "all others"} <= common
+    assert {key: colours[0][key] for key in common} == {key: colours[1][key] for key in common}
+    assert len(set(colours[1].values())) == len(colours[1])

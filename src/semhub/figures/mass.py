@@ -38,6 +38,7 @@ def language_mass(run: Run, experiment: str) -> Iterator[Draft]:
     rows = run.results[run.results["experiment"] == experiment]
     spoke = str(run.experiment(experiment).get("spoke") or experiment.split(".")[0])
     dominant = str(run.manifest.get("dominant", {}).get("language") or "")
+    palette = _palette(rows[rows["measure"] == "language_mass"], dominant)
     for variant in rows["variant"].unique():
         one = rows[(rows["variant"] == variant) & rows["estimate"].notna()]
         mass = one[one["measure"] == "language_mass"]
@@ -45,7 +46,7 @@ def language_mass(run: Run, experiment: str) -> Iterator[Draft]:
         counted = mass[mass["condition"] != UNCOUNTED]
         title = f"Language mass · {language_name(variant)} input"
         panel = Panel(title, _subtitle(mass), "share", run.n_layers, band_of(run.verdict(spoke, "P2")))
-        chart = _chart(counted, entropy, dominant, variant, panel) if len(counted) else None
+        chart = _chart(counted, entropy, (dominant, variant), palette, panel) if len(counted) else None
         yield Draft(f"{experiment}-{variant}-mass", experiment, title, CAPTION, chart, one, if_false=IF_FALSE)
 
 
@@ -57,12 +58,20 @@ def _subtitle(mass: pd.DataFrame) -> tuple[str, ...]:
     return (n, f"never-counted tokens: at most {never.max():.2f}") if len(never) else (n,)
 
 
+def _palette(mass: pd.DataFrame, dominant: str) -> dict[str, str]:
+    """One colour for a language in all charts of the experiment, the dominant one first."""
+    peak = mass.groupby("condition")["estimate"].max().sort_values(ascending=False)
+    codes = dict.fromkeys([dominant, *(code for code in peak.index if code not in (OTHER, UNCOUNTED))])
+    return {code: theme.CYCLE[index % (len(theme.CYCLE) - 1)] for index, code in enumerate(codes)}
+
+
 def _chart(
-    mass: pd.DataFrame, entropy: pd.DataFrame, dominant: str, spoken: str, panel: Panel
+    mass: pd.DataFrame, entropy: pd.DataFrame, lowest: tuple[str, str], palette: dict[str, str], panel: Panel
 ) -> alt.VConcatChart:
+    """lowest: the languages at the bottom of the stack, the dominant one and that of the input."""
     named = mass[mass["condition"] != OTHER]
     peak = named.groupby("condition")["estimate"].max().sort_values(ascending=False)
-    first = [code for code in dict.fromkeys((dominant, spoken)) if code in peak.index]
+    first = [code for code in dict.fromkeys(lowest) if code in peak.index]
     order = [*first, *(code for code in peak.index if code not in first)][:SHOWN]
     table = named.pivot_table(index="layer", columns="condition", values="estimate", aggfunc="mean").fillna(
         0.0
@@ -85,10 +94,7 @@ def _chart(
         ]
     )
     domain = list(labels.values())
-    colors = [
-        *theme.CYCLE[:SHOWN][: len(domain) - ("other" in labels)],
-        *([theme.LIGHT_GREY] if "other" in labels else []),
-    ]
+    colors = [theme.LIGHT_GREY if code == "other" else palette[code] for code in labels]
     x = theme.layer_axis(panel.n_layers)
     y = alt.Y("low:Q", title=panel.y_title, scale=alt.Scale(domain=[0, 1]))
     color = alt.Color("label:N", title=None, scale=alt.Scale(domain=domain, range=colors))
