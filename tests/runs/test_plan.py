@@ -1,0 +1,67 @@
+"""What a run does, as units, and how several processes share them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from semhub import registry
+from semhub.errors import UsageError
+from semhub.runs import plan
+from semhub.runs.plan import Built, Unit
+from semhub.types import CaseSet, Content, Kept, Pair, PairSet, Request, TextSet
+
+PAIRS = [
+    Pair(f"own:{i}", f"own:{i}", Content.of(f"a {i}"), Content.of(f"b {i}"), (Content.of("no"),))
+    for i in range(4)
+]
+SET = PairSet("own.similarity", "zh/all", PAIRS, Kept(4), "own")
+EXPERIMENT = replace(registry.experiments(ids=["arithmetic.similarity"])[0], id="own.similarity")
+
+
+def built(*sets: CaseSet) -> list[Built]:
+    return [Built(EXPERIMENT, sets, ())]
+
+
+def test_one_unit_for_each_set_and_each_twin_of_deciding_pairs() -> None:
+    texts = TextSet("own.similarity", "en", [("t:0", Content.of("x"))], Kept(1), "own")
+    deciding = replace(SET, variant="deciding", deciding=True)
+    units = plan.units(built(SET, texts, deciding), 2)
+    names = ["own.similarity--zh-all", "own.similarity--en", "own.similarity--deciding"]
+    twins = ["twin-000", "twin-001", "twin_embeddings-000", "twin_embeddings-001"]
+    assert [unit.id for unit in units] == names + twins
+    assert all(unit.sets == (deciding,) for unit in units[3:])
+    assert [unit.cost for unit in units[:2]] == [9, 1]
+
+
+def test_no_twins_without_pairs_to_judge() -> None:
+    alone = replace(SET, variant="one", pairs=PAIRS[:1], deciding=True)
+    assert [unit.twin for unit in plan.units(built(SET, alone), 5)] == [None, None]
+
+
+def test_two_sets_of_one_name_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"own\.similarity--zh-all"):
+        plan.units(built(SET, replace(SET, variant="zh-all")), 0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
+def test_shares_cover_every_unit_once(count: int) -> None:
+    units = [Unit(f"u{i}", ()) for i in range(10)]
+    shares = [plan.share(units, (index, count)) for index in range(1, count + 1)]
+    assert sorted(unit.id for share in shares for unit in share) == sorted(unit.id for unit in units)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize("shard", [(0, 2), (3, 2), (1, 0)])
+def test_a_share_out_of_range_is_refused(shard: tuple[int, int]) -> None:
+    with pytest.raises(UsageError, match="shards count from 1"):
+        plan.share([], shard)
+
+
+def test_building_asks_every_experiment() -> None:
+    chosen = registry.experiments(["arithmetic"])
+    found = plan.build(chosen, Request(n=3))
+    assert [item.experiment.id for item in found] == [one.id for one in chosen]
+    assert all(one.experiment == item.experiment.id for item in found for one in item.sets)
+    assert all(item.provenance for item in found)
