@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def train_sentencepiece(dummy_prefix: bool, extra_spaces: bool) -> bytes:
+DEFINED = ["<reserved_1>", "<reserved_106>", "▁▁", "2+", "我们"]
+
+
+def train_sentencepiece(dummy_prefix: bool, extra_spaces: bool, defined: Sequence[str] = ()) -> bytes:
     out = io.BytesIO()
     text = [sentence for sentence in SENTENCES[:5] for _ in range(6)]
     text += ["我们回家 we went home 河水 river 等于 equals"] * 9
@@ -68,6 +72,7 @@ def train_sentencepiece(dummy_prefix: bool, extra_spaces: bool) -> bytes:
         remove_extra_whitespaces=not extra_spaces,
         normalization_rule_name="identity" if extra_spaces else "nmt_nfkc",
         pad_id=3,
+        user_defined_symbols=list(defined),
         minloglevel=2,
     )
     return out.getvalue()
@@ -185,15 +190,25 @@ def test_states_and_output_are_baichuans(style: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dummy_prefix", [False, True])
 @pytest.mark.parametrize("extra_spaces", [False, True])
-def test_ids_are_sentencepieces(dummy_prefix: bool, extra_spaces: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("defined", [(), DEFINED], ids=["plain", "defined"])
+def test_ids_are_sentencepieces(
+    dummy_prefix: bool, extra_spaces: bool, defined: Sequence[str], tmp_path: Path
+) -> None:
     from semhub.models.sentencepiece import fast_tokenizer
 
-    model = train_sentencepiece(dummy_prefix, extra_spaces)
+    model = train_sentencepiece(dummy_prefix, extra_spaces, defined)
     path = tmp_path / "tokenizer.model"
     path.write_bytes(model)
     original = sentencepiece.SentencePieceProcessor(model_proto=model)
     fast = fast_tokenizer(path)
-    for sentence in [*SENTENCES, " ".join(SENTENCES), SENTENCES[0] * 20]:
+    users = [
+        "<reserved_106>河水<reserved_1>",
+        "a <reserved_1> 1+2+3  b",
+        "<reserved_1",
+        "    x",
+        "<reserved_1066>",
+    ]
+    for sentence in [*SENTENCES, " ".join(SENTENCES), SENTENCES[0] * 20, *users]:
         assert fast(sentence)["input_ids"] == original.encode(sentence), sentence
 
 

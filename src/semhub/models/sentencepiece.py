@@ -5,6 +5,7 @@ Source: Kudo and Richardson, "SentencePiece" (2018); the file is the protocol bu
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def fast_tokenizer(path: Path, *, add_bos: bool = False, add_eos: bool = False) 
     ids = {piece: index for index, (piece, _, _) in enumerate(pieces)}
     bytes_fall_back = bool(model.trainer_spec.byte_fallback)
     unknown = model.trainer_spec.unk_piece
+    defined = [piece for piece, _, kind in pieces if kind == USER_DEFINED]
     tokenizer = Tokenizer(
         MergeModel(
             vocab=ids,
@@ -36,11 +38,14 @@ def fast_tokenizer(path: Path, *, add_bos: bool = False, add_eos: bool = False) 
             unk_token=unknown,
             fuse_unk=True,
             byte_fallback=bytes_fall_back,
+            ignore_merges=bool(defined),  # a user-defined piece is one token though nothing merges to it
         )
     )
     normalizer = _normalizer(model.normalizer_spec)
     if normalizer is not None:
         tokenizer.normalizer = normalizer
+    if defined:
+        tokenizer.pre_tokenizer = _set_apart(path, defined, model.normalizer_spec)
     steps = [
         decoders.Replace(SPACE, " "),
         *([decoders.ByteFallback()] if bytes_fall_back else []),
@@ -68,11 +73,9 @@ def _read(path: Path) -> Any:
         raise ModelError(f"{path} is not a readable sentencepiece model: {error}.") from error
     if not model.pieces or model.trainer_spec.model_type != BPE:
         raise ModelError(f"{path} is not a sentencepiece BPE model; only BPE is carried over.")
-    kinds = {piece.type for piece in model.pieces}
-    if kinds & {USER_DEFINED, UNUSED} or model.trainer_spec.treat_whitespace_as_suffix:
-        raise ModelError(
-            f"{path} uses user-defined or unused pieces or suffix spaces, which are not carried over."
-        )
+    unused = any(piece.type == UNUSED for piece in model.pieces)
+    if unused or model.trainer_spec.treat_whitespace_as_suffix:
+        raise ModelError(f"{path} has unused pieces or spaces as suffixes, which are not carried over.")
     return model
 
 
@@ -101,6 +104,20 @@ def _normalizer(spec: Any) -> Any:
     if spec.escape_whitespaces:
         steps.append(normalizers.Replace(" ", SPACE))
     return normalizers.Sequence(steps) if steps else None
+
+
+def _set_apart(path: Path, defined: list[str], spec: Any) -> Any:
+    """Splits the text around user-defined pieces, the longest first, before anything is merged."""
+    from tokenizers import Regex, normalizers, pre_tokenizers
+
+    if spec.precompiled_charsmap:
+        normalize = normalizers.Precompiled(spec.precompiled_charsmap).normalize_str
+        spelled = [piece.replace(SPACE, " ") for piece in defined]
+        changed = [piece for piece in spelled if normalize(piece) != piece]
+        if changed:
+            raise ModelError(f"{path}: its normaliser changes the user-defined piece {changed[0]!r}.")
+    longest_first = sorted(defined, key=len, reverse=True)
+    return pre_tokenizers.Split(Regex("|".join(map(re.escape, longest_first))), behavior="isolated")
 
 
 def _add_template(
