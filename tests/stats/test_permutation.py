@@ -170,7 +170,7 @@ def test_correlated_layers_are_searched_at_five_percent() -> None:
 
 @pytest.mark.parametrize("skewed", [False, True])
 def test_sign_flips_keep_the_level_with_clusters(skewed: bool) -> None:
-    """30 clusters of 1 to 8 cases with effects of their own and mean zero; symmetric as assumed, or with a long tail."""
+    """30 clusters of 1 to 8 cases with effects of their own and mean zero; symmetric as assumed, or long-tailed."""
     rng = np.random.default_rng(4)
     alarms = []
     for _ in range(600):

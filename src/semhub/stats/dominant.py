@@ -19,6 +19,7 @@ ENOUGH_MASS = 0.1
 ENOUGH_ODDS = 2.0
 CLEAR_LEAD = 2.0
 TOO_MUCH_UNCOUNTED = 0.2
+TOO_LITTLE = "texts in at least two languages and three layers are needed"
 
 
 def estimate(
@@ -31,12 +32,19 @@ def estimate(
     are at least twice those of the background. `found`: one qualifies, or leads the next by a factor of two.
     `two`: several qualify and none leads. `abstain`: over 20% of the mass there is on tokens never counted.
     """
+    if len(languages) < 2:
+        return _result("abstain", reason=TOO_LITTLE)
     mass = {code: _foreign(tables, experiment, languages, code) for code in languages}
-    n_layers = len(next(iter(mass.values()))) - 1
-    if n_layers < 3 or len(languages) < 2:
-        return _result("abstain", reason="texts in at least two languages and three layers are needed")
+    if len(mass[languages[0]]) < 4:
+        return _result("abstain", reason=TOO_LITTLE)
     peaks = sorted(((*_peak(values), code) for code, values in mass.items()), reverse=True)
-    (value, layer, code), (next_value, _, next_code) = peaks[0], peaks[1]
+    qualified = [
+        peak
+        for peak in peaks
+        if peak[0] >= ENOUGH_MASS and _odds(peak[0]) >= ENOUGH_ODDS * _odds(background[peak[2]])
+    ]
+    ranked = qualified + [peak for peak in peaks if peak not in qualified]
+    (value, layer, code), (next_value, _, next_code) = ranked[0], ranked[1]
     uncounted = np.mean(
         [_mean(tables, experiment, one, UNCOUNTED)[layer] for one in languages if one != code]
     )
@@ -45,17 +53,11 @@ def estimate(
         reason = f"{uncounted:.0%} of the mass at layer {layer} is on tokens that were never counted"
         reason += "; give more text with --data counts=DIR"
         return _result("abstain", reason=reason, **numbers)
-    qualified = [
-        c for v, _, c in peaks if v >= ENOUGH_MASS and _odds(v) >= ENOUGH_ODDS * _odds(background[c])
-    ]
     if not qualified:
-        reason = (
-            f"no language has more than {value:.2f} of the mass of texts in others ({code}, layer {layer})"
-        )
+        reason = f"no language stands out in texts of others: at most {value:.2f} of the mass ({code}, layer {layer})"
         return _result("none", reason=reason, **numbers)
-    numbers["language"] = qualified[0]
     if len(qualified) > 1 and value < CLEAR_LEAD * next_value:
-        return _result("two", reason=f"{qualified[0]} and {qualified[1]} are read about equally", **numbers)
+        return _result("two", reason=f"{code} and {next_code} are read about equally", **numbers)
     return _result(
         "found", reason=f"{value:.2f} of the mass of texts in other languages at layer {layer}", **numbers
     )

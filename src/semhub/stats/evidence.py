@@ -73,7 +73,7 @@ def shared_space(tables: Tables, experiment: str, variant: str, seed: int, n_dra
     chosen_on = _mean(select, "paper_score_centred", "matched")
     n_layers = len(chosen_on) - 1
     inner = slice(1, n_layers)
-    threshold = max(SMALLEST_EFFECT, float(chosen_on[inner].max()) / 2)
+    threshold = max(SMALLEST_EFFECT, float(chosen_on[inner].max(initial=0)) / 2)
     band = choose_band(chosen_on >= threshold, chosen_on, n_layers)
     if band is None:
         return replace(start, untestable=f"{n_layers} layers leave no band of intermediate layers")
@@ -112,7 +112,7 @@ def _twin_checks(table: VariantTable, inner: slice) -> list[Check]:
             out.append(Check(name, True, float("nan"), "control missing: no twins were run (--twins K)"))
             continue
         maxima = draws[:, inner].max(axis=1)
-        higher, k = int((maxima >= observed).sum()), len(maxima)
+        higher, k = int((~(maxima < observed)).sum()), len(maxima)  # a twin without a number is not beaten
         p = (1 + higher) / (k + 1)
         weak = 1 / (k + 1) > ALPHA
         detail = (
@@ -154,7 +154,7 @@ def dominant_reading(
     chosen_on = _mean(select, "concept_diff", "matched")
     concept = _mean(select, "concept", "dominant")
     n_layers = len(chosen_on) - 1
-    threshold = max(0.0, float(chosen_on[1:n_layers].max()) / 2)
+    threshold = max(0.0, float(chosen_on[1:n_layers].max(initial=0)) / 2)
     band = choose_band((chosen_on > 0) & (chosen_on >= threshold) & (concept > 0), chosen_on, n_layers)
     if band is None:
         return replace(start, untestable=f"{n_layers} layers leave no band of intermediate layers")
