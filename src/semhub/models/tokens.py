@@ -108,10 +108,6 @@ class Tokens:
             return _show(bytes([int(string[3:5], 16)]))
         return string.replace("▁", " ")
 
-    def pieces(self, text: str) -> str:
-        """The texts of the tokens of `text`, joined; equals the text where the tokenizer does not normalise."""
-        return "".join(self.text(index) for index in self._plain(text))
-
 
 def check_length(length: int, limit: int | None, where: str) -> None:
     """Raises DataError for a content without tokens or with more than the model has positions."""
