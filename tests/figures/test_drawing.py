@@ -217,3 +217,11 @@ def test_a_language_has_one_colour_in_all_charts(documents: dict[str, dict[str, 
     assert {"English", "Chinese", "all others"} <= common
     assert {key: colours[0][key] for key in common} == {key: colours[1][key] for key in common}
     assert len(set(colours[1].values())) == len(colours[1])
+
+
+def test_identifiers_of_two_charts_in_one_page_are_kept_apart(documents: dict[str, dict[str, Any]]) -> None:
+    first, second = (render.to_svg(documents["arithmetic.trajectory-addition"], name) for name in ("a", "b"))
+    names = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (first, second)]
+    assert names[0]
+    assert not names[0] & names[1]
+    assert set(re.findall(r"url\(#([^)]+)\)", first)) == names[0]
