@@ -223,5 +223,6 @@ def test_identifiers_of_two_charts_in_one_page_are_kept_apart(documents: dict[st
     first, second = (render.to_svg(documents["arithmetic.trajectory-addition"], name) for name in ("a", "b"))
     names = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (first, second)]
     assert names[0]
+    assert all(name.startswith("a-") for name in names[0])
     assert not names[0] & names[1]
     assert set(re.findall(r"url\(#([^)]+)\)", first)) == names[0]
