@@ -122,7 +122,7 @@ def run(
     finished = execute.execute(settings, folder, shard=_shard(shard), console=console, command=command)
     if not finished:
         advice = f"share {shard} is done; when all are, `semhub report {folder}` writes the page"
-        console.print(advice, markup=False)
+        console.print(advice, markup=False, soft_wrap=True)
         return
     _report(folder, console, as_json)
 

@@ -54,9 +54,8 @@ def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console 
     build(chosen, replace(request, n=2))  # bad data is refused before a model is loaded
     texts, counts_from = counts.texts(request)
     if console is not None:
-        console.print(
-            f"loading {config.model}, checking it and looking for its dominant language", markup=False
-        )
+        text = f"loading {config.model}, checking it and looking for its dominant language"
+        console.print(text, markup=False, soft_wrap=True)
     adapter = adapter or load_model(config)
     checks = selfcheck.run(adapter)
     for check in checks:
