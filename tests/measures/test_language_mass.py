@@ -15,7 +15,7 @@ from semhub.types import Content, Kept, TextSet
 
 TEXTS = {
     "en": ["the river was cold\n\nthe old boat", "three plus five"],
-    "es": ["El río estaba frío; three"],
+    "es": ["El río estaba frío; three old"],
     "zh": ["河水很冷，我们回家。", "三加五"],
 }
 READ = ["three plus five equals eight", "河水很冷", "El río", "3"]
