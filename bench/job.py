@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-LAYERS, WIDTH, INNER, HEADS = 12, 512, 1376, 8
 SYLLABLES = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-PART = 64  # contents of `arithmetic_part`, the share of the arithmetic job that the slow contestants get
+
+
+@dataclass(frozen=True)
+class Size:
+    """A model and its inputs. part: contents of `arithmetic_part`, the share that the slow contestants get."""
+
+    layers: int
+    width: int
+    inner: int
+    vocab: int
+    large_vocab: int
+    expressions: int
+    part: int
+    pairs: int
+    text: int
+
+
+FULL = Size(12, 512, 1376, 32_000, 128_000, expressions=1123, part=64, pairs=1000, text=512)
+SMOKE = Size(2, 64, 128, 4_000, 8_000, expressions=60, part=10, pairs=40, text=64)
 
 
 def expressions() -> list[tuple[str, str]]:
@@ -24,10 +42,15 @@ def expressions() -> list[tuple[str, str]]:
 
 
 def sentences(n: int, seed: int) -> list[str]:
-    """Made-up sentences of 8 to 24 words, most of them one token each."""
+    """Made-up sentences of 4 to 12 words."""
     rng = random.Random(seed)
     words = ["".join(rng.choices(SYLLABLES, k=rng.randint(1, 3))) for _ in range(1000)]
-    return [" ".join(rng.choices(words, k=rng.randint(8, 24))) + "." for _ in range(n)]
+    return [" ".join(rng.choices(words, k=rng.randint(4, 12))) + "." for _ in range(n)]
+
+
+def spread(values: list, n: int) -> list:
+    """n of the values, evenly spaced."""
+    return [values[i * len(values) // n] for i in range(n)]
 
 
 def tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
@@ -55,7 +78,7 @@ def tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=full, bos_token="<s>", pad_token="<pad>")
 
 
-def make(folder: Path, vocab_size: int) -> Path:
+def make(folder: Path, size: Size, vocab_size: int) -> Path:
     """Writes checkpoint and inputs to `folder` unless they are there; returns it."""
     done = folder / "inputs.json"
     if done.exists():
@@ -65,11 +88,11 @@ def make(folder: Path, vocab_size: int) -> Path:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=vocab_size,
-        hidden_size=WIDTH,
-        intermediate_size=INNER,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        num_key_value_heads=HEADS,
+        hidden_size=size.width,
+        intermediate_size=size.inner,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.width // 64,
+        num_key_value_heads=size.width // 64,
         max_position_embeddings=1024,
         bos_token_id=words.bos_token_id,
         eos_token_id=None,
@@ -78,23 +101,23 @@ def make(folder: Path, vocab_size: int) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     words.save_pretrained(folder)
-    arithmetic, pairs = expressions(), sentences(2000, seed=1)
-    long_text = " ".join(sentences(60, seed=2))
+    drawn = spread(expressions(), size.expressions)
+    pairs = sentences(2 * size.pairs, seed=1)
+    long_text = " ".join(sentences(120, seed=2))
     offsets = words(long_text, return_offsets_mapping=True)["offset_mapping"]
-    text = long_text[: offsets[511][1]]  # <s> and 511 tokens
+    text = long_text[: offsets[size.text - 1][1]]  # <s> and the rest
     inputs = {
         "arithmetic": {
-            "texts": [content for content, _ in arithmetic],
-            "ids": words([content for content, _ in arithmetic])["input_ids"],
-            "targets": [words.convert_tokens_to_ids(digit) for _, digit in arithmetic],
-            "words": [digit for _, digit in arithmetic],
+            "texts": [content for content, _ in drawn],
+            "ids": words([content for content, _ in drawn])["input_ids"],
+            "targets": [words.convert_tokens_to_ids(digit) for _, digit in drawn],
+            "words": [digit for _, digit in drawn],
         },
         "similarity": {"texts": pairs, "ids": words(pairs)["input_ids"]},
         "text": {"texts": [text], "ids": words([text])["input_ids"]},
     }
-    part = {key: values[:: len(values) // PART][:PART] for key, values in inputs["arithmetic"].items()}
-    inputs["arithmetic_part"] = part
-    if len(inputs["text"]["ids"][0]) != 512:
-        raise SystemExit(f"the text has {len(inputs['text']['ids'][0])} tokens, not 512")
+    inputs["arithmetic_part"] = {k: spread(values, size.part) for k, values in inputs["arithmetic"].items()}
+    if len(inputs["text"]["ids"][0]) != size.text:
+        raise SystemExit(f"the text has {len(inputs['text']['ids'][0])} tokens, not {size.text}")
     done.write_text(json.dumps(inputs), encoding="utf-8")
     return folder

@@ -11,17 +11,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from contest import PEERS, Contestant, Timing, deviation, race
-from job import LAYERS, PART, WIDTH, make
+from job import FULL, SMOKE, Size, make
 
 ROOT = Path(__file__).parent.parent
 TARGETS = {"arithmetic": 1.15, "similarity": 1.15, "text": 1.2}
 MEMORY_TARGET = 300
-SMALL, LARGE = 32_000, 128_000
 AGREE = 1e-3  # nat; float32 sums in another order
 WHAT = {
     "arithmetic": "arithmetic lens: 1,123 expressions, last position, all layers",
-    "similarity": "similarity of 1,000 pairs",
-    "text": "full lens of a 512-token text: all layers and positions, top 5",
+    "similarity": "similarity of 1,000 pairs, from texts to rows",
+    "text": "full lens of a 512-token text: all layers and positions, top 5 and normaliser",
 }
 APART = {
     "similarity_nulls": ("similarity", "1,000 permutations of the three scores"),
@@ -58,10 +57,14 @@ def main() -> int:
     parser.add_argument(
         "--work", type=Path, default=ROOT / "build" / "bench", help="checkpoints and answers (1 GB)"
     )
+    parser.add_argument(
+        "--smoke", action="store_true", help="a tiny model: shows that the bench runs, nothing else"
+    )
     parser.add_argument("--write", type=Path, help="a Markdown file for the tables")
     options = parser.parse_args()
-    small = make(options.work / f"llama-{SMALL}", SMALL)
-    large = make(options.work / f"llama-{LARGE}", LARGE)
+    size = SMOKE if options.smoke else FULL
+    small = make(options.work / f"llama-{size.vocab}", size, size.vocab)
+    large = make(options.work / f"llama-{size.large_vocab}", size, size.large_vocab)
     page = [
         "# Time and memory",
         "",
@@ -70,7 +73,8 @@ def main() -> int:
         "the rounds is shown with the smallest and the largest.",
         "",
         f"- Machine: {machine(options.threads)}; seconds are {options.clock} time.",
-        f"- Model: a random llama, {LAYERS} layers, d_model {WIDTH}, vocabulary {SMALL:,} (memory: {LARGE:,}).",
+        f"- Model: a random llama, {size.layers} layers, d_model {size.width}, vocabulary {size.vocab:,}, float32",
+        f"  (memory: vocabulary {size.large_vocab:,}).",
         "- Floor: the bare batched forward pass of the same inputs plus the bare product of the needed rows with the",
         "  unembedding, in the quickest of several tilings; for similarity the forward passes alone.",
     ]
@@ -99,7 +103,7 @@ def main() -> int:
             for job in ("arithmetic_part", "text", "similarity")
             if job in one.jobs
         }
-    page += ["", "## Side by side", "", *side_table(sides, worst)]
+    page += ["", "## Side by side", "", *side_table(sides, worst, size)]
     gap = worst["semhub", "similarity"]
     page += [
         "",
@@ -109,7 +113,7 @@ def main() -> int:
     for name in ("semhub", "plain"):
         with Contestant(name, large, options.work / "answers-large", options.threads) as one:
             peaks[name] = one.do("text")["peak_bytes"] / 2**20
-    page += ["", "## Memory", "", *memory_table(peaks)]
+    page += ["", "## Memory", "", *memory_table(peaks, size)]
     text = "\n".join(page) + "\n"
     print("\n" + text)
     if options.write:
@@ -146,8 +150,13 @@ def apart_table(semhub: Contestant, own: dict[str, dict[str, Timing]], clock: st
     return lines
 
 
-def side_table(sides: dict[str, dict[str, Timing]], worst: dict[tuple[str, str], float]) -> list[str]:
-    titles = {"arithmetic_part": f"arithmetic lens, {PART} expressions", "text": "512-token text, top 5"}
+def side_table(
+    sides: dict[str, dict[str, Timing]], worst: dict[tuple[str, str], float], size: Size
+) -> list[str]:
+    titles = {
+        "arithmetic_part": f"arithmetic lens, {size.part} expressions",
+        "text": f"{size.text}-token text, top 5",
+    }
     lines = [
         "Each package does the job as its interface has it; the plain loop is batch 1, `output_hidden_states` and a",
         "full log-softmax. Agreement: the largest difference of a log-probability from the plain loop's, in nat.",
@@ -165,9 +174,9 @@ def side_table(sides: dict[str, dict[str, Timing]], worst: dict[tuple[str, str],
     return lines
 
 
-def memory_table(peaks: dict[str, float]) -> list[str]:
+def memory_table(peaks: dict[str, float], size: Size) -> list[str]:
     lines = [
-        f"Peak resident memory above the loaded model, vocabulary {LARGE:,}, full lens of the 512-token text:",
+        f"Peak memory above the loaded model: vocabulary {size.large_vocab:,}, full lens of {size.text} tokens.",
         "",
         "| who | MB | target |",
         "|---|---|---|",
