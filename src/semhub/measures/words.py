@@ -66,7 +66,7 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
             for case in cases
         ]
     if cases:
-        groups[RANDOM] = _random_groups(forms, groups["dominant"], frequency, seed)
+        groups[RANDOM] = _random_groups(forms, groups, frequency, seed)
     return Ready(
         encoded=encoded,
         cases=cases,
@@ -155,16 +155,21 @@ def _unspellable(case: LensCase, forms: _FormTable, next_token: int | None) -> s
 
 
 def _random_groups(
-    forms: _FormTable, dominant: list[tuple[int, ...]], frequency: np.ndarray, seed: int
+    forms: _FormTable, given: dict[str, list[tuple[int, ...]]], frequency: np.ndarray, seed: int
 ) -> list[tuple[int, ...]]:
-    """For each case as many pseudo-words as it has dominant ones, of as many tokens, of similar frequency rank."""
+    """For each case as many pseudo-words as it has dominant ones, of as many tokens, of similar frequency rank.
+
+    No special token and no token of the case's own words in any condition is drawn.
+    """
     rng = np.random.default_rng([seed, 0x7A9D])
     by_rank = np.lexsort((np.arange(len(frequency)), -frequency))
     rank = np.empty_like(by_rank)
     rank[by_rank] = np.arange(len(by_rank))
     groups = []
-    for group in dominant:
-        own = {forms.targets[column] for word in group for column in forms.rows[word]}
+    special = forms.adapter.special_ids
+    for i, group in enumerate(given["dominant"]):
+        words = [word for groups_of in given.values() for word in groups_of[i]]
+        own = special | {forms.targets[column] for word in words for column in forms.rows[word]}
         drawn = []
         for word in group:
             tokens = []
