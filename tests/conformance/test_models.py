@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.tiny import FAMILIES, cached_checkpoint, tiny_tokenizer
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
@@ -13,7 +14,6 @@ from semhub.capture import capture_all
 from semhub.models import load, selfcheck
 from semhub.models.decoder import DecoderAdapter
 from semhub.types import Content
-from tests.tiny import FAMILIES, cached_checkpoint, tiny_tokenizer
 
 TEXTS = [
     "three plus five equals eight",
@@ -71,7 +71,9 @@ def test_parts(family: str, adapter: DecoderAdapter, bare: Any) -> None:
 
 def test_tokenizer_is_the_saved_one(adapter: DecoderAdapter) -> None:
     encoded = adapter.encode([Content.of(text) for text in TEXTS])
-    assert [list(content.ids) for content in encoded] == [tiny_tokenizer()(text)["input_ids"] for text in TEXTS]
+    assert [list(content.ids) for content in encoded] == [
+        tiny_tokenizer()(text)["input_ids"] for text in TEXTS
+    ]
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 64, 100_000])
