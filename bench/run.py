@@ -62,6 +62,8 @@ def main() -> int:
     )
     parser.add_argument("--write", type=Path, help="a Markdown file for the tables")
     options = parser.parse_args()
+    if options.smoke and options.write:
+        parser.error("--smoke measures nothing worth writing; leave out --write")
     size = SMOKE if options.smoke else FULL
     small = make(options.work / f"llama-{size.vocab}", size, size.vocab)
     large = make(options.work / f"llama-{size.large_vocab}", size, size.large_vocab)
