@@ -255,11 +255,11 @@ def list_(
 
 
 @app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="Example:\n\n  semhub bench --rounds 3",
 )
 def bench(context: typer.Context) -> None:
-    """Measures time and memory against the bare forward pass (from a checkout; `--help` shows its options)."""
+    """Measures time and memory against the bare forward pass, from a checkout; options as in `bench/run.py --help`."""
     import subprocess
 
     script = Path(__file__).parents[2] / "bench" / "run.py"
