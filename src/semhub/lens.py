@@ -24,6 +24,8 @@ LENS_MODES: tuple[LensMode, ...] = ("final_norm", "paper")
 
 ROWS_PER_CHUNK = 1024
 LOWEST = torch.finfo(torch.float32).min
+BLOCK = 64
+PLAIN = 40.0  # exp(PLAIN) times any vocabulary is far from overflow in float32, exp(-PLAIN) from underflow
 TILE_BYTES = {"cpu": 8 * 2**20, "other": 128 * 2**20}
 
 
@@ -101,7 +103,8 @@ def read(
 
 def _tile_width(device: torch.device, n_rows: int, vocab_size: int) -> int:
     budget = TILE_BYTES.get(device.type, TILE_BYTES["other"])
-    return max(256, min(vocab_size, budget // (4 * max(n_rows, 1))))
+    width = max(256, min(vocab_size, budget // (4 * max(n_rows, 1))))
+    return width // BLOCK * BLOCK if width > BLOCK else width
 
 
 def _targets_per_tile(targets: Tensor, tile: int, vocab_size: int) -> list[tuple[Tensor, Tensor]]:
@@ -126,9 +129,7 @@ def _read_chunk(
 ) -> None:
     device, n_rows = states.device, states.shape[0]
     vocab_size, top_k = unembedding.weight.shape[0], out.top_ids.shape[1]
-    total = torch.full((n_rows,), -torch.inf, device=device)
-    counted = torch.full((n_rows,), -torch.inf, device=device)
-    sums = torch.zeros(n_rows, weights.shape[1], device=device)
+    sums = _Sums(n_rows, weights, device)
     best = torch.full((n_rows, top_k), -torch.inf, device=device)
     best_ids = torch.zeros((n_rows, top_k), dtype=torch.long, device=device)
     logits_of_targets = out.logprob[rows]
@@ -136,28 +137,65 @@ def _read_chunk(
     for index, start in enumerate(range(0, vocab_size, tile)):
         stop = min(start + tile, vocab_size)
         logits = _tile_logits(unembedding, states, start, stop, buffer)
-        total = torch.logaddexp(total, torch.logsumexp(logits, dim=-1))
         which, columns = wanted[index]
         if which.numel():
             logits_of_targets[:, which.to(device)] = logits[:, columns.to(device)]
-        n_readable = min(stop, readable) - start
-        if n_readable <= 0:
-            continue
-        logits = logits[:, :n_readable]
-        if top_k:
-            best, best_ids = _merge_top(logits, start, best, best_ids)
-        if weights.shape[1]:
-            # Sums are kept relative to exp(counted), the normaliser of the readable tokens seen so far.
-            # The clamp: a tile may hold masked tokens alone, and -inf - -inf is no number.
-            grown = torch.logaddexp(counted, torch.logsumexp(logits, dim=-1)).clamp_min(LOWEST)
-            sums.mul_(torch.exp(counted - grown)[:, None])
-            sums += logits.sub_(grown[:, None]).exp_() @ weights[start : start + n_readable]
-            counted = grown
+        n_readable = max(0, min(stop, readable) - start)
+        peaks = _peaks(logits)
+        if top_k and n_readable:
+            part = peaks if n_readable == logits.shape[1] else _peaks(logits[:, :n_readable])
+            _merge_top(logits[:, :n_readable], part, start, best, best_ids)
+        sums.add(logits, peaks.amax(dim=-1), start, n_readable)
+    total = sums.log_normaliser()
     out.log_normaliser[rows] = total
     logits_of_targets -= total[:, None]
     out.top_ids[rows] = best_ids
     out.top_logprob[rows] = best - total[:, None]
-    out.weighted[rows] = sums
+    out.weighted[rows] = sums.weighted()
+
+
+class _Sums:
+    """Sums of exp(logit - shift) over the tiles seen so far: of all tokens, and of the readable ones with weights.
+
+    The shift is each row's running maximum. On the CPU it stays zero, which saves a pass over the logits, for as
+    long as every tile's maximum is within PLAIN of zero.
+    """
+
+    def __init__(self, n_rows: int, weights: Tensor, device: torch.device) -> None:
+        self.table = weights
+        self.plain = device.type == "cpu"
+        self.shift = torch.full((n_rows,), LOWEST, device=device)
+        self.total = torch.zeros(n_rows, device=device)
+        self.counted = torch.zeros(n_rows, device=device)
+        self.sums = torch.zeros(n_rows, weights.shape[1], device=device)
+
+    def add(self, logits: Tensor, highest: Tensor, start: int, n_readable: int) -> None:
+        """Adds the tile whose first column is the token `start`, highest [row] its maxima; overwrites the logits."""
+        self.plain = self.plain and bool(highest.abs().amax() <= PLAIN)
+        if self.plain:
+            self.shift.zero_()
+        else:
+            self._rebase(highest)
+            logits.sub_(self.shift[:, None])
+        terms = logits.exp_()
+        self.total += terms.sum(dim=-1)
+        if self.table.shape[1] and n_readable:
+            terms = terms[:, :n_readable]
+            self.counted += terms.sum(dim=-1)
+            self.sums += terms @ self.table[start : start + n_readable]
+
+    def _rebase(self, highest: Tensor) -> None:
+        grown = torch.maximum(self.shift, highest)
+        factor = torch.exp(self.shift - grown)
+        for sums in (self.total, self.counted, self.sums.T):
+            sums *= factor
+        self.shift = grown
+
+    def log_normaliser(self) -> Tensor:
+        return self.total.log() + self.shift
+
+    def weighted(self) -> Tensor:
+        return self.sums / self.counted[:, None]
 
 
 def _tile_logits(unembedding: Unembedding, states: Tensor, start: int, stop: int, buffer: Tensor) -> Tensor:
@@ -171,18 +209,29 @@ def _tile_logits(unembedding: Unembedding, states: Tensor, start: int, stop: int
     return unembedding.finish(out)
 
 
-def _merge_top(logits: Tensor, start: int, best: Tensor, best_ids: Tensor) -> tuple[Tensor, Tensor]:
-    """Merges a tile into the running top k. Rows whose tile maximum cannot enter are left out on the CPU."""
-    top_k = best.shape[1]
-    if logits.device.type != "cpu":
-        rows = torch.arange(logits.shape[0], device=logits.device)
-    else:
-        rows = torch.nonzero(logits.amax(dim=-1) > best[:, -1]).flatten()
+def _peaks(logits: Tensor) -> Tensor:
+    """Maxima of each row's blocks of BLOCK columns [row, block]; of the whole row where the width is no multiple."""
+    n_rows, width = logits.shape
+    return logits.view(n_rows, -1, BLOCK if width % BLOCK == 0 else width).amax(dim=-1)
+
+
+def _merge_top(logits: Tensor, peaks: Tensor, start: int, best: Tensor, best_ids: Tensor) -> None:
+    """Merges a tile into the running top k, in place; on the CPU without the rows whose peak cannot enter.
+
+    The k largest lie in the k blocks of the largest peaks, so only those are searched.
+    """
+    (n_rows, width), (n_blocks, top_k) = logits.shape, (peaks.shape[1], best.shape[1])
+    rows = torch.arange(n_rows, device=logits.device)
+    if logits.device.type == "cpu":
+        rows = torch.nonzero(peaks.amax(dim=-1) > best[:, -1]).flatten()
         if not rows.numel():
-            return best, best_ids
-    values, columns = logits[rows].topk(min(top_k, logits.shape[1]), dim=-1)
-    values = torch.cat([best[rows], values], dim=-1)
-    ids = torch.cat([best_ids[rows], columns + start], dim=-1)
-    values, order = values.topk(top_k, dim=-1)
-    best[rows], best_ids[rows] = values, ids.gather(-1, order)
-    return best, best_ids
+            return
+    if n_blocks <= top_k:
+        values, ids = logits[rows].topk(min(top_k, width), dim=-1)
+    else:
+        chosen = peaks[rows].topk(top_k, dim=-1).indices
+        values = logits.view(n_rows, n_blocks, BLOCK)[rows[:, None], chosen].flatten(1)
+        ids = (chosen[:, :, None] * BLOCK + torch.arange(BLOCK, device=logits.device)).flatten(1)
+    values = torch.cat([best[rows], values], dim=1)
+    best[rows], order = values.topk(top_k, dim=-1)
+    best_ids[rows] = torch.cat([best_ids[rows], ids + start], dim=1).gather(1, order)
