@@ -119,7 +119,7 @@ WRONG_USE = [
     (["run", "--data", "pairs=/nothing/here"], "/nothing/here does not exist", "--data pairs=PATH"),
     (["run", "--data", "counts=/nothing/here"], "/nothing/here does not exist", "--data counts=PATH"),
     (["run", "--config", "/nothing/here.yaml"], "/nothing/here.yaml cannot be read", "No such file"),
-    (["list", "weights"], "list weights", "spokes, experiments"),
+    (["list", "weights"], "semhub list takes one of", "spokes, experiments"),
     (["report", "/nothing/here"], "/nothing/here holds no finished run", "manifest.json is missing"),
     (["check", "no/such/model/here"], "no/such/model/here is neither a folder nor", "organism"),
     (["lab", "train", "nothing"], "nothing", "mini"),

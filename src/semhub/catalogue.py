@@ -37,7 +37,9 @@ def listing(what: str) -> list[dict[str, Any]]:
         "data": _data,
     }
     if what not in kinds:
-        raise UsageError(f"list {what}: there are {', '.join(kinds)}.")
+        raise UsageError(
+            f"semhub list takes one of {', '.join(kinds)}" + (f", not {what!r}." if what else ".")
+        )
     return kinds[what]()
 
 

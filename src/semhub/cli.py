@@ -55,7 +55,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 )
 def run(
     model: Annotated[
-        str | None, typer.Argument(help="A Hub id, a folder or a shipped organism [default: mini].")
+        str | None, typer.Argument(help="A Hub id, a folder or a shipped organism (default: mini).")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="quick, paper (default) or full.")] = None,
     spoke: Annotated[
@@ -63,7 +63,7 @@ def run(
     ] = None,
     experiment: Annotated[list[str] | None, typer.Option(help="Only this experiment (repeatable).")] = None,
     lens: Annotated[str | None, typer.Option(help="final_norm (default) or paper.")] = None,
-    n: Annotated[int | None, typer.Option(help="Cases per experiment [default: the paper's].")] = None,
+    n: Annotated[int | None, typer.Option(help="Cases per experiment (default: the paper's).")] = None,
     data: Annotated[
         list[str] | None, typer.Option(help="NAME=PATH of real data (repeatable); see `semhub list data`.")
     ] = None,
@@ -74,13 +74,13 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda ...")] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
     batch_tokens: Annotated[
-        int | None, typer.Option(help="Padded tokens in one forward pass [default: 4096].")
+        int | None, typer.Option(help="Padded tokens in one forward pass (default: 4096).")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="All randomness comes from it [default: 0].")] = None,
+    seed: Annotated[int | None, typer.Option(help="All randomness comes from it (default: 0).")] = None,
     twins: Annotated[
-        int | None, typer.Option(help="Re-initialised copies as control [default: 19 up to 1 B].")
+        int | None, typer.Option(help="Re-initialised copies as control (default: 19 up to 1 B).")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder [default: runs/<model>-<hash>].")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder (default: runs/<model>-<hash>).")] = None,
     shard: Annotated[str, typer.Option(help="I/N: do the I-th of N shares; all share one --out.")] = "1/1",
     engine: Annotated[str, typer.Option(help="local.")] = "local",
     config: Annotated[Path | None, typer.Option(help="YAML file with the same options.")] = None,
@@ -114,12 +114,13 @@ def run(
     )
     check_data_names(settings.data)
     console = Console(stderr=True)
+    piece = _shard(shard)
     if dry_run:
-        dryrun.show(dryrun.estimate(settings), Console(), as_json)
+        dryrun.show(dryrun.estimate(settings, console), Console(), as_json)
         return
     folder = out or settings.default_folder()
     command = shlex.join(["semhub", *sys.argv[1:]])
-    finished = execute.execute(settings, folder, shard=_shard(shard), console=console, command=command)
+    finished = execute.execute(settings, folder, shard=piece, console=console, command=command)
     if not finished:
         advice = f"share {shard} is done; when all are, `semhub report {folder}` writes the page"
         console.print(advice, markup=False, soft_wrap=True)
@@ -148,8 +149,8 @@ def _report(folder: Path, console: Console, as_json: bool) -> None:
     from semhub import report as reporting
     from semhub.runs.store import Store
 
-    with console.status("drawing the report"):
-        page = reporting.write(folder)
+    console.print("drawing the figures and the report")
+    page = reporting.write(folder)
     store = Store(folder)
     if as_json:
         typer.echo(
@@ -238,7 +239,7 @@ def lens(
 
 @app.command("list", epilog="Example:\n\n  semhub list experiments")
 def list_(
-    what: Annotated[str, typer.Argument(help="spokes, experiments, models, measures or data.")],
+    what: Annotated[str, typer.Argument(help="spokes, experiments, models, measures or data.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Lists what there is to run."""
@@ -248,7 +249,9 @@ def list_(
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    table = Table(*rows[0], box=None) if rows else Table(box=None)
+    table = Table(box=None)
+    for name in rows[0] if rows else ():
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row.values()))
     Console().print(table)

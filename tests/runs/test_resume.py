@@ -92,6 +92,7 @@ def test_two_shares_make_the_whole(
 
 
 STOPS = """
+import signal
 import time
 from semhub import cli
 from semhub.runs import execute
@@ -104,6 +105,7 @@ def slow(*given):
     done.append(1)
     return real(*given)
 execute.run_unit = slow
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 cli.main()
 """
 

@@ -118,7 +118,9 @@ def test_nothing_known_is_never_significant() -> None:
         assert p[1] == adjusted[1] == 0.01
         assert band_p(observed, draws, (0, 1), (0, 2)) == 1
         assert band_p(observed, draws, (1, 2), (0, 2)) == 0.01, "a band elsewhere is tested"
-        assert band_p(observed * [1, 0, 0], draws, (1, 2), (0, 2)) > 0.3, "and not made significant by the NaN"
+        assert band_p(observed * [1, 0, 0], draws, (1, 2), (0, 2)) > 0.3, (
+            "and not made significant by the NaN"
+        )
 
 
 def test_sign_flips_flip_whole_clusters() -> None:

@@ -19,13 +19,13 @@ from semhub.runs.plan import Unit, contents
 from semhub.types import LensSet, TextSet
 
 
-def estimate(config: RunConfig) -> dict[str, Any]:
+def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any]:
     """Units with their contents, tokens and seconds, and the memory they need, without running them.
 
     Seconds are extrapolated from one timed batch of forward passes and one timed tile of the lens; statistics
     and the report are not in it.
     """
-    prepared = prepare(config)
+    prepared = prepare(config, console=console)
     adapter = prepared.adapter
     per_token, per_row = _speed(adapter, config)
     rows: list[dict[str, Any]] = []

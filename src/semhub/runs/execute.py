@@ -121,7 +121,10 @@ def execute(
     store.open(config.hash)
     facts = manifest.describe(config, prepared, command, started)
     manifest.keep_or_write(store, facts)
-    todo = [unit for unit in share(prepared.units, shard) if not store.done(unit.id)]
+    mine = share(prepared.units, shard)
+    todo = [unit for unit in mine if not store.done(unit.id)]
+    if console is not None and len(todo) < len(mine):
+        console.print(f"continuing: {len(mine) - len(todo)} of {len(mine)} shards are there already")
     reporter = Reporter(console, sum(unit.cost for unit in todo))
     with reporter.running():
         for unit in todo:

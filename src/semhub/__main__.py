@@ -1,0 +1,5 @@
+"""`python -m semhub` is `semhub`."""
+
+from semhub.cli import main
+
+main()
