@@ -161,5 +161,5 @@ def test_every_list_has_rows_of_equal_columns(what: str) -> None:
 
 
 def test_an_unknown_list_is_refused() -> None:
-    with pytest.raises(UsageError, match="one of spokes, experiments.*not .weights"):
+    with pytest.raises(UsageError, match=r"one of spokes, experiments.*not .weights"):
         catalogue.listing("weights")
