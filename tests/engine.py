@@ -13,6 +13,7 @@ import pytest
 
 from semhub import cli
 
+STEPS = ("loading ", "counting tokens ", "making the cases ")
 LINES = {
     "en": [
         "the river was cold",
@@ -67,7 +68,7 @@ def write_counts(folder: Path) -> Path:
 
 def one_line(answer: Answer, status: int, *words: str) -> None:
     """Asserts one line on stderr that holds the words, nothing on stdout, no traceback."""
-    lines = [line for line in answer.err.splitlines() if not line.startswith("loading ")]
+    lines = [line for line in answer.err.splitlines() if not line.startswith(STEPS)]
     assert answer.status == status, answer.err
     assert len(lines) == 1, answer.err
     assert lines[0].startswith("semhub: "), answer.err

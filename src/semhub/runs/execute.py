@@ -53,9 +53,7 @@ def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console 
         request = replace(request, dominant=config.dominant)
     build(chosen, replace(request, n=2))  # bad data is refused before a model is loaded
     texts, counts_from = counts.texts(request)
-    if console is not None:
-        text = f"loading {config.model}, checking it and looking for its dominant language"
-        console.print(text, markup=False, soft_wrap=True)
+    _say(console, f"loading {config.model} and checking it")
     adapter = adapter or load_model(config)
     checks = selfcheck.run(adapter)
     for check in checks:
@@ -64,14 +62,21 @@ def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console 
                 f"{adapter.name} failed the self-check {check.name}: deviation {check.deviation:.3g}, "
                 f"tolerance {check.tolerance:.3g} ({check.detail}). `semhub check` shows all of them."
             )
+    _say(console, f"counting tokens in {len(texts)} languages, looking for the dominant one")
     tokens = token_languages(adapter, texts)
     dominant = find_dominant(adapter, tokens, config, request)
+    _say(console, f"making the cases of {len(chosen)} experiments")
     built = [
         replace(item, sets=tuple(fit(adapter, one) for one in item.sets))
         for item in _build_for(chosen, request, dominant)
     ]
     planned = units(built, config.n_twins(adapter.n_parameters))
     return Prepared(adapter, checks, tokens, dominant, built, counts_from, planned)
+
+
+def _say(console: Console | None, text: str) -> None:
+    if console is not None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _build_for(chosen: Sequence[Experiment], request: Request, dominant: dict[str, Any]) -> list[Built]:
