@@ -1,0 +1,89 @@
+"""The instrument on one model, without a run folder: the verdicts and what they rest on.
+
+The same units, tests and corrections as `semhub run`, of the deciding case sets alone, so that hundreds of
+organisms can be judged in the time that their reports would take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from semhub import models
+from semhub.models.base import Adapter
+from semhub.runs.config import RunConfig
+from semhub.runs.execute import prepare
+from semhub.runs.plan import Built, units
+from semhub.runs.shard import run_unit
+from semhub.stats.tables import by_variant
+from semhub.stats.verdict import decide
+from semhub.types import LensSet, PairSet
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """verdicts: as in verdicts.json. dominant: as in the manifest. rows: as in the shards. built: the case sets."""
+
+    verdicts: list[dict[str, Any]]
+    dominant: dict[str, Any]
+    rows: pd.DataFrame
+    built: tuple[Built, ...]
+
+
+def judge(
+    model: str | Path | Adapter,
+    *,
+    experiments: tuple[str, ...] = (
+        "language.similarity",
+        "language.lens",
+        "arithmetic.similarity",
+        "arithmetic.lens",
+    ),
+    n: int = 300,
+    twins: int = 19,
+    seed: int = 0,
+    data: Mapping[str, str] | None = None,
+    languages: tuple[str, ...] = (),
+    dominant: str = "auto",
+) -> Judgement:
+    """The verdicts of `semhub run --preset quick` on a model, from its deciding case sets alone.
+
+    Raises what `semhub run` raises: SelfCheckError, ModelError, DataError, UsageError.
+    """
+    adapter = model if isinstance(model, Adapter) else models.load(str(model), check=False)
+    config = RunConfig(
+        model=adapter.name,
+        preset="quick",
+        experiments=experiments,
+        n=n,
+        twins=twins,
+        seed=seed,
+        data=dict(data or {}),
+        languages=languages,
+        dominant=dominant,
+    )
+    prepared = prepare(config, adapter)
+    built = tuple(
+        replace(
+            item,
+            sets=tuple(one for one in item.sets if isinstance(one, PairSet | LensSet) and one.deciding),
+        )
+        for item in prepared.built
+    )
+    frames = [
+        run_unit(adapter, unit, config, prepared.tokens, lambda _: None)[0] for unit in units(built, twins)
+    ]
+    rows = pd.concat(frames, ignore_index=True)
+    verdicts = decide(
+        by_variant(rows),
+        list(dict.fromkeys(item.experiment.spoke for item in built)),
+        {item.experiment.id: [one.variant for one in item.sets] for item in built},
+        seed,
+        dominant_found=prepared.dominant["status"] != "none",
+        n_draws=config.n_draws,
+    )
+    return Judgement(verdicts, prepared.dominant, rows, built)
