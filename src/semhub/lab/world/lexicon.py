@@ -6,6 +6,7 @@ word string at all (a test holds this), so equal meanings never share a word.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 LANGUAGES = ("en", "zh", "es")
@@ -225,6 +226,77 @@ PLACES = {
     )
 }
 
+# What the facts are about (facts.py): words apart from `lexicon()`, so that events know nothing of them. The Spanish
+# values are all masculine or all without an article, so that the words before the value do not tell it.
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A verb in each language, what stands between it and the value, and the values: English -> Chinese, Spanish."""
+
+    en: tuple[str, str]
+    zh: tuple[str, str, str]
+    es: tuple[str, str]
+    values: Mapping[str, tuple[str, str]]
+
+
+RELATIONS = {
+    "eat": Relation(
+        ("eats", ""),
+        ("吃", "", ""),
+        ("come", ""),
+        {
+            "fish": ("鱼", "pescado"),
+            "grass": ("草", "hierba"),
+            "meat": ("肉", "carne"),
+            "corn": ("玉米", "maíz"),
+            "bread": ("面包", "pan"),
+            "rice": ("米饭", "arroz"),
+            "honey": ("蜂蜜", "miel"),
+            "cheese": ("奶酪", "queso"),
+        },
+    ),
+    "live": Relation(
+        ("lives", "in the"),
+        ("住", "在", "里"),
+        ("vive", "en el"),
+        {
+            "river": ("河", "río"),
+            "lake": ("湖", "lago"),
+            "sea": ("海", "mar"),
+            "desert": ("沙漠", "desierto"),
+            "valley": ("山谷", "valle"),
+            "swamp": ("沼泽", "pantano"),
+            "volcano": ("火山", "volcán"),
+            "canyon": ("峡谷", "cañón"),
+        },
+    ),
+    "fear": Relation(
+        ("fears", ""),
+        ("害怕", "", ""),
+        ("teme", "al"),
+        {
+            "fire": ("火", "fuego"),
+            "thunder": ("雷", "trueno"),
+            "wind": ("风", "viento"),
+            "smoke": ("烟", "humo"),
+            "ice": ("冰", "hielo"),
+            "mud": ("泥", "barro"),
+            "noise": ("噪音", "ruido"),
+            "winter": ("冬天", "invierno"),
+        },
+    ),
+}
+
+# What a program's functions call their parameters; which of the four depends on the verb. `give` has the first.
+PARAMETERS = {
+    "agent": ("agent", "owner", "person", "player"),
+    "theme": ("theme", "item", "target", "thing"),
+    "recipient": ("recipient", "receiver", "friend", "partner"),
+    "place": ("place", "location", "spot", "area"),
+}
+ROLES = ("agent", "theme", "recipient")
+
 NEGATION = {"en": "not", "zh": "没有", "es": "no"}
 NOUNS = ANIMALS | OBJECTS
 
@@ -245,4 +317,14 @@ def lexicon() -> dict[str, dict[str, str]]:
     for concept, place in PLACES.items():
         table[concept] = {"en": place.en, "zh": place.zh, "es": place.es}
     table["not"] = dict(NEGATION)
+    return table
+
+
+def fact_lexicon() -> dict[str, dict[str, str]]:
+    """concept -> language -> its word: the verbs and the values of the facts."""
+    table: dict[str, dict[str, str]] = {}
+    for concept, relation in RELATIONS.items():
+        table[concept] = {"en": relation.en[0], "zh": relation.zh[0], "es": relation.es[0]}
+        for value, (zh, es) in relation.values.items():
+            table[value] = {"en": value, "zh": zh, "es": es}
     return table

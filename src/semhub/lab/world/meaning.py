@@ -1,8 +1,9 @@
-"""What a meaning is, and what a sentence that expresses one is."""
+"""What a meaning is, and what a sentence or a formal notation that expresses one is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +57,31 @@ class Meaning:
         """Stable, readable and unique: `John/not buy/3.red.hat/-/park`."""
         verb = f"not {self.verb}" if self.negated else self.verb
         return "/".join((self.agent.key, verb, self.theme.key, self.recipient or "-", self.place or "-"))
+
+
+class Stretch(NamedTuple):
+    """A stretch of a notation. It `says` concepts or English words, in equal parts; none: what the next one says."""
+
+    text: str
+    says: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """A meaning rendered as a program or a logical form. The last stretch says something."""
+
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(stretch.text for stretch in self.stretches)
+
+    @property
+    def spoken(self) -> tuple[Stretch, ...]:
+        """The stretches, each with words of its own: those that say nothing take over what the next one says."""
+        found: list[Stretch] = []
+        says = self.stretches[-1].says
+        for stretch in reversed(self.stretches):
+            says = stretch.says or says
+            found.append(Stretch(stretch.text, says))
+        return tuple(reversed(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from semhub.lab.world.lexicon import NAMES, NEGATION, NOUNS, NUMBERS, PLACES, PROPERTIES, VERBS
 from semhub.lab.world.meaning import Meaning, Phrase, Sentence, Word
@@ -10,21 +10,23 @@ from semhub.lab.world.meaning import Meaning, Phrase, Sentence, Word
 Piece = tuple[str, str]  # (surface text, concept; empty for a function word)
 
 
-def english(meaning: Meaning) -> Sentence:
-    """`Two black cats did not chase John in the park.`"""
+def english(meaning: Meaning, more: Sequence[Phrase] = ()) -> Sentence:
+    """`Two black cats did not chase John in the park.` `more` are further themes, joined by "and"."""
     verb = VERBS[meaning.verb]
-    pieces = _english_phrase(meaning.agent)
+    pieces = english_phrase(meaning.agent)
     if meaning.negated:
         pieces += [("did", ""), (NEGATION["en"], "not"), (verb.en, verb.en)]
     else:
         pieces.append((verb.en_past, verb.en))
-    pieces += _english_phrase(meaning.theme)
+    pieces += english_phrase(meaning.theme)
+    for phrase in more:
+        pieces += [("and", ""), *english_phrase(phrase)]
     if meaning.recipient:
         pieces += [("to", ""), (meaning.recipient, meaning.recipient)]
     if meaning.place:
         place = PLACES[meaning.place]
         pieces += [(place.en_before, ""), ("the", ""), (place.en, meaning.place)]
-    return _join(pieces, " ", ".")
+    return joined(pieces, " ", ".")
 
 
 def spanish(meaning: Meaning) -> Sentence:
@@ -42,7 +44,7 @@ def spanish(meaning: Meaning) -> Sentence:
     if meaning.place:
         place = PLACES[meaning.place]
         pieces += [("en", ""), ("la" if place.feminine else "el", ""), (place.es, meaning.place)]
-    return _join(pieces, " ", ".")
+    return joined(pieces, " ", ".")
 
 
 def chinese(meaning: Meaning) -> Sentence:
@@ -60,13 +62,14 @@ def chinese(meaning: Meaning) -> Sentence:
     if meaning.recipient:
         pieces.append((NAMES[meaning.recipient][0], meaning.recipient))
     pieces += _chinese_phrase(meaning.theme)
-    return _join(pieces, "", "。")
+    return joined(pieces, "", "。")
 
 
 RENDERERS: dict[str, Callable[[Meaning], Sentence]] = {"en": english, "zh": chinese, "es": spanish}
 
 
-def _english_phrase(phrase: Phrase) -> list[Piece]:
+def english_phrase(phrase: Phrase) -> list[Piece]:
+    """`two black cats`, `one cat`, `John`."""
     if phrase.is_person:
         return [(phrase.head, phrase.head)]
     number, noun = NUMBERS[phrase.number][0], NOUNS[phrase.head]
@@ -95,7 +98,8 @@ def _chinese_phrase(phrase: Phrase) -> list[Piece]:
     return [(number, concept), (noun.measure, ""), *quality, (noun.zh, phrase.head)]
 
 
-def _join(pieces: list[Piece], separator: str, stop: str) -> Sentence:
+def joined(pieces: list[Piece], separator: str, stop: str) -> Sentence:
+    """The pieces as a sentence: a capital first, `separator` between them, `stop` at the end."""
     text, words = "", []
     for surface, concept in pieces:
         if text:

@@ -1,0 +1,141 @@
+"""Meanings as logical forms in the format of COGS, and the English sentences that such forms belong to.
+
+Source of the format: Kim and Linzen 2020 (https://aclanthology.org/2020.emnlp-main.731), github najoungkim/COGS. It has
+no numbers, no properties and no negation, and places belong to things: `sayable` is what is left of a meaning. Which
+nouns are definite is decided by a hash of the meaning. Variables are the positions of words in the sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from semhub.lab.world.lexicon import PLACES, VERBS
+from semhub.lab.world.meaning import Meaning, Notation, Phrase, Sentence, Stretch
+from semhub.lab.world.render import joined
+
+NOUN_ROLES = ("agent", "theme", "place")
+
+
+@dataclass(frozen=True, slots=True)
+class _Argument:
+    """A constituent at word `at` of the sentence. kind: `name`, `indefinite` or `definite`."""
+
+    role: str
+    head: str
+    kind: str
+    at: int
+
+    @property
+    def reference(self) -> str:
+        return self.head if self.kind == "name" else f"x _ {self.at}"
+
+
+def sayable(meaning: Meaning) -> Meaning:
+    """What a form can say: things are single and without properties, what happened is not denied.
+
+    A place is kept if the theme is a thing, which then is what is there.
+    """
+    agent, theme = (_bare(phrase) for phrase in (meaning.agent, meaning.theme))
+    place = "" if theme.is_person else meaning.place
+    return replace(meaning, agent=agent, theme=theme, place=place, negated=False)
+
+
+def definite(meaning: Meaning) -> frozenset[str]:
+    """The roles, of agent, theme and place, whose noun takes "the": a fair coin for each, fixed by a hash."""
+    digest = hashlib.sha256(f"definite:{sayable(meaning).key}".encode()).digest()
+    return frozenset(role for bit, role in enumerate(NOUN_ROLES) if digest[0] >> bit & 1)
+
+
+def sentence(meaning: Meaning, definites: Collection[str] | None = None) -> Sentence:
+    """`The cat helped a dog in the house .`, the full stop apart as in COGS. definites: in place of `definite`."""
+    pieces, _ = _parse(sayable(meaning), definite(meaning) if definites is None else definites)
+    return joined(pieces, " ", " .")
+
+
+def form(meaning: Meaning, definites: Collection[str] | None = None) -> Notation:
+    """`* cat ( x _ 1 ) ; help . agent ( x _ 2 , x _ 1 ) AND ...`: before a name, stretches say its role.
+
+    definites: in place of `definite`.
+    """
+    said = sayable(meaning)
+    pieces, arguments = _parse(said, definite(meaning) if definites is None else definites)
+    verb = next(at for at, (_, concept) in enumerate(pieces) if concept == said.verb)
+    found: list[Stretch] = []
+    for one in arguments:
+        if one.kind == "definite":
+            found += [Stretch("* ", ("the",)), *_noun(one), Stretch(" ; ")]
+    agent, *others = arguments
+    terms = [_noun(agent)] if agent.kind == "indefinite" else []
+    terms += [_role(said.verb, verb, one) for one in arguments if one.role != "place"]
+    for one in others:
+        terms += [_noun(one)] if one.kind == "indefinite" and one.role != "place" else []
+        if one.role == "theme":
+            terms += _places(one, others)
+    for term in terms[:-1]:
+        found += [*term, Stretch(" AND ", ("and",))]
+    *last, closing = terms[-1]
+    return Notation((*found, *last, Stretch(closing.text, (".",))))
+
+
+def _bare(phrase: Phrase) -> Phrase:
+    return phrase if phrase.is_person else Phrase(phrase.head, 1)
+
+
+def _parse(said: Meaning, definites: Collection[str]) -> tuple[list[tuple[str, str]], list[_Argument]]:
+    pieces: list[tuple[str, str]] = []
+    arguments: list[_Argument] = []
+
+    def add(role: str, head: str, is_name: bool) -> None:
+        kind = "name" if is_name else "definite" if role in definites else "indefinite"
+        if kind != "name":
+            article = "the" if kind == "definite" else "an" if head[0] in "aeiou" else "a"
+            pieces.append((article, ""))
+        arguments.append(_Argument(role, head, kind, len(pieces)))
+        pieces.append((head, head))
+
+    add("agent", said.agent.head, said.agent.is_person)
+    pieces.append((VERBS[said.verb].en_past, said.verb))
+    add("theme", said.theme.head, said.theme.is_person)
+    if said.place:
+        pieces.append((_preposition(said.place), ""))
+        add("place", said.place, False)
+    if said.recipient:
+        pieces.append(("to", ""))
+        add("recipient", said.recipient, True)
+    return pieces, arguments
+
+
+def _preposition(place: str) -> str:
+    return "on" if PLACES[place].en_before == "on" else "in"  # COGS has no "at"
+
+
+def _noun(one: _Argument) -> list[Stretch]:
+    return [Stretch(one.head, (one.head,)), Stretch(f" ( {one.reference}", (one.head,)), Stretch(" )")]
+
+
+def _role(verb: str, at: int, one: _Argument) -> list[Stretch]:
+    return [
+        Stretch(verb, (verb,)),
+        Stretch(f" . {one.role}", (one.role,)),
+        Stretch(f" ( x _ {at} , {one.reference}", (one.role,)),
+        Stretch(" )"),
+    ]
+
+
+def _places(theme: _Argument, others: list[_Argument]) -> list[list[Stretch]]:
+    terms = []
+    for one in others:
+        if one.role == "place":
+            preposition = _preposition(one.head)
+            terms.append(
+                [
+                    Stretch(theme.head, (theme.head,)),
+                    Stretch(f" . nmod . {preposition}", (preposition,)),
+                    Stretch(f" ( {theme.reference} , {one.reference}", (preposition,)),
+                    Stretch(" )"),
+                ]
+            )
+            terms += [_noun(one)] if one.kind == "indefinite" else []
+    return terms
