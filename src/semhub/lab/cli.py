@@ -78,3 +78,49 @@ def list_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
         planted = ", ".join(map(str, one.planted_layers)) or "none"
         table.add_row(name, one.summary, planted, str(one.steps))
     Console().print(table)
+
+
+@app.command(
+    "sweep",
+    help="Train a grid of organisms, judge every checkpoint and draw when a hub forms; a second call goes on.",
+    epilog="Example: semhub lab sweep --recipe mini --planted-weight 0,0.5 --parallel 0,0.05 --seed 0,1",
+)
+def sweep_command(
+    config: Annotated[Path | None, typer.Option(help="YAML file with recipe, axes, snapshots ...")] = None,
+    recipe: Annotated[str | None, typer.Option(help="What is varied [default: mini].")] = None,
+    dominant_share: Annotated[
+        str | None, typer.Option(help="Of all documents, those in the dominant language: 0.5,0.7.")
+    ] = None,
+    parallel: Annotated[
+        str | None, typer.Option(help="Of all documents, the translated and code-switched ones: 0,0.05.")
+    ] = None,
+    width: Annotated[str | None, typer.Option(help="d_model: 48,96.")] = None,
+    depth: Annotated[str | None, typer.Option(help="Layers: 4,6.")] = None,
+    steps: Annotated[str | None, typer.Option(help="Training steps: 300,600.")] = None,
+    planted_weight: Annotated[str | None, typer.Option(help="Of the planted loss: 0,0.1,0.5.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Training seeds: 0,1,2 [default: 0].")] = None,
+    snapshots: Annotated[
+        str | None, typer.Option(help="Checkpoints to judge: how many, or their steps [default: 6].")
+    ] = None,
+    n: Annotated[int | None, typer.Option(help="Cases per experiment [default: 300].")] = None,
+    twins: Annotated[int | None, typer.Option(help="Re-initialised copies as control [default: 19].")] = None,
+    full_size: Annotated[
+        bool, typer.Option("--full-size", help="Train at the recipe's own size, not at that of the proof.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes, one core each [default: all cores].")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The sweep's folder [default: runs/sweep-RECIPE].")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells and the expected time; train nothing.")
+    ] = False,
+) -> None:
+    """Shows a bar on stderr and prints the page's path; status 1 if a cell failed."""
+    from semhub.lab.sweep.command import command
+
+    axes = {
+        "dominant_share": dominant_share, "parallel": parallel, "d_model": width, "n_layers": depth,
+        "steps": steps, "planted_weight": planted_weight, "seed": seed,
+    }  # fmt: skip
+    options = {"recipe": recipe, "snapshots": snapshots, "n": n, "twins": twins}
+    command(config, axes, {**options, "full_size": full_size or None}, workers, out, dry_run)
