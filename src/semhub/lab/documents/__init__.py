@@ -11,7 +11,11 @@ from functools import partial
 from itertools import permutations
 
 from semhub.lab.documents.arithmetic import operand_document, value_document
+from semhub.lab.documents.facts import fact_document
+from semhub.lab.documents.forms import described_form_document, form_document
+from semhub.lab.documents.programs import described_program_document, program_document
 from semhub.lab.documents.sentences import continued_document, sentence_document, translation_document
+from semhub.lab.documents.switched import switched_document
 from semhub.lab.documents.writer import Document, Hint, Weighted
 from semhub.lab.world import LANGUAGES
 
@@ -28,6 +32,18 @@ KINDS: Mapping[str, Callable[[random.Random], Document]] = {
     "value/words": partial(value_document, spelled=True),
     "operand/digits": partial(operand_document, spelled=False),
     "operand/words": partial(operand_document, spelled=True),
+    **{f"fact/{code}": partial(fact_document, language=code) for code in LANGUAGES},
+    **{f"fact-shared/{code}": partial(fact_document, language=code, only="shared") for code in LANGUAGES},
+    **{
+        f"switched/{a}-{b}": partial(switched_document, language=a, other=b)
+        for a, b in permutations(LANGUAGES, 2)
+    },
+    "program/call": partial(program_document, shape="call"),
+    "program/list": partial(program_document, shape="list"),
+    "program/loop": partial(program_document, shape="loop"),
+    "described/program": described_program_document,
+    "form": form_document,
+    "described/form": described_form_document,
 }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
 from semhub.data.continuations import suffix
 from semhub.lab.documents.writer import Document, Weighted, Writer, merged
-from semhub.lab.world import Meaning, is_heldout, lexicon, render, sample
-from semhub.lab.world.lexicon import NAMES, NUMBERS
+from semhub.lab.world import Meaning, Sentence, is_heldout, lexicon, render, sample
+from semhub.lab.world.lexicon import NAMES, NUMBERS, fact_lexicon
 
 # How often a restatement starts with each constituent. Everything may come first, so the state at the suffix
 # must hold the whole meaning; the roles differ in weight, so it must hold who did it to whom.
@@ -32,13 +33,18 @@ SUFFIX_WORDS = ("This", "represents")
 
 @cache
 def _main_form(concept: str) -> str:
-    return lexicon()[concept]["en"]
+    return (lexicon() | fact_lexicon())[concept]["en"]
 
 
 def english_words(meaning: Meaning) -> dict[str, Weighted]:
     """concept -> the English word the hub should hold for it, with its inflected form in this sentence."""
+    return held_words(render(meaning, "en"))
+
+
+def held_words(sentence: Sentence) -> dict[str, Weighted]:
+    """concept -> what the hub should hold for the words of an English sentence: each as it stands and its main form."""
     held: dict[str, Weighted] = {}
-    for word in render(meaning, "en").words:
+    for word in sentence.words:
         form = word.text if word.concept in NAMES else word.text.lower()
         main = _main_form(word.concept)
         mixed = ((form, 1 - MAIN_FORM_WEIGHT), (main, MAIN_FORM_WEIGHT))
@@ -65,8 +71,17 @@ def constituents(meaning: Meaning) -> list[tuple[str, str, float]]:
 
 def write_sentence(writer: Writer, meaning: Meaning, punctuated: bool = True) -> None:
     """Adds the sentence; a function word without a translation is hinted with the content word after it."""
-    held = english_words(meaning)
-    sentence = render(meaning, writer.language)
+    write_rendered(writer, render(meaning, writer.language), english_words(meaning), punctuated)
+
+
+def write_rendered(
+    writer: Writer,
+    sentence: Sentence,
+    held: Mapping[str, Weighted],
+    punctuated: bool = True,
+    deciding: str = "",
+) -> None:
+    """Adds a sentence in the writer's language. held: concept -> English words. deciding: a concept."""
     offset = len(writer.text)
     text = sentence.text if punctuated else sentence.text[:-1]
     if writer.text and writer.language != "zh":
@@ -75,7 +90,11 @@ def write_sentence(writer: Writer, meaning: Meaning, punctuated: bool = True) ->
     at = 0
     for word in sentence.words:
         _write_function_words(writer, sentence.text[at : word.start], held[word.concept])
-        writer.add(sentence.text[word.start : word.end], held[word.concept])
+        writer.add(
+            sentence.text[word.start : word.end],
+            held[word.concept],
+            bool(deciding) and word.concept == deciding,
+        )
         at = word.end
     if len(text) > at:
         writer.add(text[at:], ((".", 1.0),) if punctuated and text[-1] in ".。" else ())
@@ -91,7 +110,8 @@ def _write_function_words(writer: Writer, text: str, following: Weighted) -> Non
             writer.add(character, ((translated[character], 1.0),) if character in translated else following)
     else:
         for piece in text.split(" ")[:-1]:
-            words = ((translated[piece], 1.0),) if piece in translated else following
+            word = translated.get(piece.lower())
+            words = ((word, 1.0),) if word else following
             writer.add(f"{piece} " if piece else " ", words)
 
 
@@ -126,28 +146,34 @@ def continued_document(rng: random.Random, language: str) -> Document:
         if language == "en" and rng.random() < 0.3:
             writer.add('"')
         end = end.strip()
-    _write_suffix(writer, end)
-    parts = constituents(meaning)
-    first = merged([(word, share * weight) for _, c, weight in parts for word, share in held[c]])
+    write_suffix(writer, end)
     surface = {word.concept: word.text for word in render(meaning, language).words}
+    write_words(writer, rng, constituents(meaning), surface, held)
+    return writer.finish()
+
+
+def write_words(
+    writer: Writer,
+    rng: random.Random,
+    parts: Sequence[tuple[str, str, float]],
+    surface: Mapping[str, str],
+    held: Mapping[str, Weighted],
+) -> None:
+    """Adds up to four constituents in random order, as `surface` has them; the hub first holds all that may come."""
+    first = merged([(word, share * weight) for _, c, weight in parts for word, share in held[c]])
     left = list(parts)
     for index in range(min(len(left), rng.choice((1, 2, 3, 4)))):
         role, concept, weight = rng.choices(left, [part[2] for part in left])[0]
         left.remove((role, concept, weight))
         text = surface[concept] if concept in NAMES else surface[concept].lower()
         writer.word(text, first if index == 0 else held[concept], deciding=index == 0)
-    return writer.finish()
 
 
-def _write_suffix(writer: Writer, suffix: str) -> None:
-    if writer.language == "zh":
-        writer.add(suffix[0], ((SUFFIX_WORDS[0], 1.0),))
-        writer.add(suffix[1:], ((SUFFIX_WORDS[1], 1.0),))
-        return
-    stripped = suffix.lstrip()
-    head, _, tail = stripped.partition(" ")
-    writer.add(suffix[: len(suffix) - len(stripped)] + head, ((SUFFIX_WORDS[0], 1.0),))
-    writer.add(f" {tail}", ((SUFFIX_WORDS[1], 1.0),))
+def write_suffix(writer: Writer, suffix: str) -> None:
+    """Adds a suffix of two words, whatever stands before the first of them."""
+    head, space, tail = (suffix[0], "", suffix[1:]) if writer.language == "zh" else suffix.rpartition(" ")
+    writer.add(head, ((SUFFIX_WORDS[0], 1.0),))
+    writer.add(space + tail, ((SUFFIX_WORDS[1], 1.0),))
 
 
 def training_meaning(rng: random.Random) -> Meaning:

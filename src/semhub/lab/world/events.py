@@ -55,13 +55,13 @@ def sample(rng: random.Random) -> Meaning:
     agent = Phrase(rng.choice(list(NAMES)))
     recipient = ""
     if verb.frame == "creature":
-        theme = _things(rng, ANIMALS)
+        theme = things(rng, ANIMALS)
         if rng.random() < 0.5:
-            agent = _things(rng, [animal for animal in ANIMALS if animal != theme.head])
+            agent = things(rng, [animal for animal in ANIMALS if animal != theme.head])
         elif rng.random() < 0.5:
             agent, theme = theme, agent
     else:
-        theme = _things(rng, OBJECTS)
+        theme = things(rng, OBJECTS)
         if verb.frame == "give":
             recipient = rng.choice([name for name in NAMES if name != agent.head])
     place = rng.choice(list(PLACES)) if rng.random() < 0.75 else ""
@@ -104,7 +104,8 @@ def render(meaning: Meaning, language: str) -> Sentence:
     return RENDERERS[language](meaning)
 
 
-def _things(rng: random.Random, heads: Iterable[str]) -> Phrase:
+def things(rng: random.Random, heads: Iterable[str]) -> Phrase:
+    """A counted thing, with a colour or quality in three of four cases."""
     quality = rng.choice([*COLOURS, *QUALITIES]) if rng.random() < 0.75 else ""
     return Phrase(rng.choice(list(heads)), rng.choice(list(NUMBERS)), quality)
 

@@ -8,9 +8,12 @@ nouns are definite is decided by a hash of the meaning. Variables are the positi
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from semhub.lab.world.events import is_heldout, sample
 from semhub.lab.world.lexicon import PLACES, VERBS
 from semhub.lab.world.meaning import Meaning, Notation, Phrase, Sentence, Stretch
 from semhub.lab.world.render import joined
@@ -40,6 +43,19 @@ def sayable(meaning: Meaning) -> Meaning:
     agent, theme = (_bare(phrase) for phrase in (meaning.agent, meaning.theme))
     place = "" if theme.is_person else meaning.place
     return replace(meaning, agent=agent, theme=theme, place=place, negated=False)
+
+
+def meanings(n: int, seed: int, split: Literal["heldout", "train"] = "heldout") -> list[Meaning]:
+    """`n` distinct meanings of one split that forms say whole. Raises ValueError if `split` is unknown."""
+    if split not in ("heldout", "train"):
+        raise ValueError(f"split is 'heldout' or 'train', not {split!r}")
+    rng = random.Random(f"forms:{seed}")
+    found: dict[str, Meaning] = {}
+    while len(found) < n:
+        meaning = sayable(sample(rng))
+        if is_heldout(meaning) == (split == "heldout"):
+            found.setdefault(meaning.key, meaning)
+    return list(found.values())
 
 
 def definite(meaning: Meaning) -> frozenset[str]:
