@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 import typer
+from rich.console import Console
 
 from engine import one_line, semhub, write_counts
 from semhub import cli
@@ -63,6 +66,34 @@ def test_help_does_not_load_torch() -> None:
         "import sys, semhub.cli; sys.exit(sum(name in sys.modules for name in ('torch', 'pandas', 'altair')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["run", "--spoke", "vision"], "unknown spoke 'vision'"),
+        (["run", "--experiment", "arithmetic.lnes"], "unknown experiment 'arithmetic.lnes'"),
+        (["run", "--spoke", "language", "--experiment", "arithmetic.lens"], "no experiment is left"),
+        (["run", "--data", "flors=x"], "--data flors: unknown name"),
+    ],
+    ids=["spoke", "experiment", "both", "data"],
+)
+def test_a_mistyped_name_is_told_before_torch_is_loaded(arguments: list[str], what: str) -> None:
+    code = f"""
+import sys
+from semhub import cli
+sys.argv = ["semhub", *{arguments}]
+assert cli._status() == 2
+sys.exit(sum(name in sys.modules for name in ("torch", "transformers", "pandas")))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert what in done.stderr
+
+
+def test_the_version(capfd: Capture) -> None:
+    answer = semhub(capfd, "--version")
+    assert (answer.status, answer.out, answer.err) == (0, f"semhub {version('semhub')}\n", "")
 
 
 def test_a_public_name_is_loaded_when_it_is_used() -> None:
@@ -125,7 +156,21 @@ def test_check(capfd: Capture) -> None:
     rows = json.loads(semhub(capfd, "check", model, "--json").out)
     assert {one["name"] for one in rows} >= {"lens", "causal", "zero_edit"}
     assert all(set(one) == {"name", "deviation", "tolerance", "passed", "detail"} for one in rows)
-    assert all(one["name"] in answer.out for one in rows)
+    for one in rows:  # a line each, wide as it may be
+        assert re.search(rf"^passed  {one['name']} .*{re.escape(one['detail'])}$", answer.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("width", "lines"), [(70, 2), (120, 1)])
+def test_a_check_in_a_terminal(width: int, lines: int) -> None:
+    from semhub.models import selfcheck
+
+    file = io.StringIO()
+    one = selfcheck.Check("causal", 2.0, 1e-4, False, "states before a changed [token], relative")
+    cli._print_check(Console(file=file, width=width, force_terminal=True, color_system=None), one)
+    assert len(file.getvalue().splitlines()) == lines
+    assert max(map(len, file.getvalue().splitlines())) <= width
+    assert "FAILED  causal" in file.getvalue()
+    assert "a changed [token], relative" in file.getvalue()
 
 
 def test_stop_is_130(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +188,37 @@ def test_lists(what: str, capfd: Capture) -> None:
     assert (answer.status, answer.err) == (0, "")
     for row in rows:
         assert next(iter(row.values())).split(",")[0] in answer.out
+
+
+def test_the_data_list_says_where_data_is(capfd: Capture) -> None:
+    """Whatever --data takes, and nothing is cut or wrapped in a pipe."""
+    rows = {row["data"]: row for row in json.loads(semhub(capfd, "list", "data", "--json").out)}
+    for name, words in {
+        "cedict": "https://www.mdbg.net",
+        "counts": "Universal Declaration",
+        "flores": "https://github.com/facebookresearch/flores",
+        "gale": "https://catalog.ldc.upenn.edu",
+        "paragraphs": "https://github.com/ymcui/cmrc2018",
+        "pairs": "the user's files",
+    }.items():
+        assert words in rows[name]["source"] + rows[name]["how"]
+        assert f"--data {name}=" in rows[name]["how"]
+    shown = semhub(capfd, "list", "data").out
+    assert all(f"    source: {row['source']}\n" in shown for row in rows.values())
+    assert "hub:org/name" in shown
+
+
+def test_rows_are_columns_where_they_fit() -> None:
+    from semhub.catalogue import print_rows
+
+    def printed(width: int) -> list[str]:
+        file = io.StringIO()
+        console = Console(file=file, width=width, force_terminal=True, color_system=None)
+        print_rows([{"a": "八[b]", "text": "one two three"}, {"a": "x", "text": "four"}], console)
+        return [line.rstrip() for line in file.getvalue().splitlines()]
+
+    assert printed(40) == ["a      text", "八[b]  one two three", "x      four"]
+    assert printed(17) == ["八[b]", "    text: one two", "    three", "x", "    text: four"]
 
 
 def test_the_data_list_shows_brackets(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

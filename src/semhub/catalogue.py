@@ -1,16 +1,24 @@
-"""What `semhub list` shows: found in the folders, registered nowhere."""
+"""What `semhub list` shows and how it looks: found in the folders, registered nowhere."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from semhub import data as data_package
 from semhub import registry
 from semhub.errors import UsageError
 
+GAP, INDENT = 2, 4  # spaces between columns, and before a block's lines
 MEASURES = (
     (
         "cosine, cosine_centred",
@@ -56,12 +64,47 @@ def check_data_names(names: Iterable[str]) -> None:
             raise UsageError(f"--data {name}: unknown name; there are {', '.join(known)}.")
 
 
-def _cards() -> list[Any]:
+def check_names(spokes: Sequence[str], experiments: Sequence[str], data: Iterable[str]) -> None:
+    """Raises UsageError for a spoke, experiment or data set that there is not; loads no model library."""
+    check_data_names(data)
+    registry.experiments(spokes, experiments)
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Aligned columns where they fit the console, else a block per row; nothing is wrapped outside a terminal."""
+    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)] if rows else []
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    if sum(widths) + GAP * len(widths) <= console.width:
+        for line in lines:
+            padded = [text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True)]
+            console.print(Text((" " * GAP).join(padded).rstrip()), soft_wrap=True)
+        return
+    for line in lines[1:]:
+        console.print(Text(line[0], style="bold"), soft_wrap=True)
+        for key, value in zip(lines[0][1:], line[1:], strict=True):
+            text = Text(f"{key}: {value}")
+            if console.is_terminal:
+                console.print(Padding(text, (0, 0, 0, INDENT)))
+            else:
+                console.print(Text(" " * INDENT).append(text), soft_wrap=True)
+
+
+def _data_modules() -> list[ModuleType]:
     modules = [
         importlib.import_module(f"{data_package.__name__}.{info.name}")
         for info in sorted(pkgutil.iter_modules(data_package.__path__), key=lambda info: info.name)
     ]
-    return [module.CARD for module in modules if hasattr(module, "CARD")]
+    return [module for module in modules if hasattr(module, "CARD")]
+
+
+def _cards() -> list[Any]:
+    return [module.CARD for module in _data_modules()]
+
+
+def _source(module: ModuleType) -> str:
+    """Where a data set comes from: the `Source:` of its module's docstring, else of its card."""
+    found = re.search(r"Source: (.+?)\. Licence", " ".join((module.__doc__ or "").split()))
+    return found[1] if found else str(module.CARD.source)
 
 
 def _spokes() -> list[dict[str, Any]]:
@@ -89,5 +132,12 @@ def _models() -> list[dict[str, Any]]:
 
 def _data() -> list[dict[str, Any]]:
     return [
-        {"data": card.name, "what": card.what, "how": card.get, "licence": card.licence} for card in _cards()
+        {
+            "data": module.CARD.name,
+            "what": module.CARD.what,
+            "source": _source(module),
+            "how": module.CARD.get,
+            "licence": module.CARD.licence,
+        }
+        for module in _data_modules()
     ]

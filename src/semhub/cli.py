@@ -7,29 +7,47 @@ import os
 import shlex
 import sys
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from semhub.errors import SelfCheckError, SemhubError, UsageError
 from semhub.lab.cli import app as lab_app
+
+if TYPE_CHECKING:
+    from semhub.models.selfcheck import Check
 
 EPILOG = (
     "Examples:\n\n  semhub run\n\n"
     "  semhub run meta-llama/Llama-3.1-8B --data flores=flores101\n\n  semhub check gpt2"
 )
 app = typer.Typer(
-    help="Tests the semantic hub hypothesis (arXiv 2411.04986) on any Hugging Face model.",
-    epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(lab_app, name="lab")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"semhub {version('semhub')}")
+        raise typer.Exit
+
+
+@app.callback(epilog=EPILOG)
+def program(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Tests the semantic hub hypothesis (arXiv 2411.04986) on any Hugging Face model."""
+
+
 # typer brings its own copy of click along or uses the package, by its version; it exports neither's base class.
 WRONG_USE: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
@@ -93,9 +111,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Runs the experiments on a model, writes the run's folder and prints the verdicts."""
-    from semhub.catalogue import check_data_names
-    from semhub.runs import dryrun, execute
-    from semhub.runs.config import make_config
+    from semhub.catalogue import check_data_names, check_names
 
     if engine != "local":
         raise UsageError(f"--engine {engine} is not there yet; `--shard I/N` spreads a run over processes.")
@@ -105,6 +121,12 @@ def run(
         quantization=quantization,
     )  # fmt: skip
     given["data"] = _data_options(data)
+    piece = _shard(shard)
+    # Mistyped names are told before torch is loaded; a configuration file may name the spoke of an experiment.
+    check_names(spoke or (), () if config else experiment or (), given["data"])
+    from semhub.runs import dryrun, execute
+    from semhub.runs.config import make_config
+
     given["languages"] = (
         [code.strip() for code in languages.split(",") if code.strip()] if languages else None
     )
@@ -114,7 +136,6 @@ def run(
     )
     check_data_names(settings.data)
     console = Console(stderr=True)
-    piece = _shard(shard)
     if dry_run:
         dryrun.show(dryrun.estimate(settings, console), Console(), as_json)
         return
@@ -195,14 +216,19 @@ def check(
         place = f"{str(adapter.dtype).removeprefix('torch.')} on {adapter.device}"
         facts = f"{adapter.name}: {adapter.architecture}, {size}, {place}"
         console.print(facts, highlight=False, markup=False)
-        table = Table("check", "deviation", "tolerance", "", "what was compared", box=None)
         for one in checks:
-            word = Text("passed") if one.passed else Text("FAILED", style="bold red")
-            numbers = f"{one.deviation:.2e}", f"{one.tolerance:.0e}"
-            table.add_row(one.name, *numbers, word, Text(one.detail))
-        console.print(table)
+            _print_check(console, one)
     if not all(one.passed for one in checks):
         raise typer.Exit(1)
+
+
+def _print_check(console: Console, one: Check) -> None:
+    """One line; in a narrow terminal what was compared has the next line."""
+    word = "passed" if one.passed else "FAILED"
+    line = Text(word, style="" if one.passed else "bold red")
+    line.append(f"  {one.name:<15} {one.deviation:.2e}, at most {one.tolerance:.0e}", style="not bold")
+    broken = console.is_terminal and console.width < line.cell_len + len(one.detail) + 2
+    console.print(line.append(("\n" + " " * 8 if broken else "  ") + one.detail), soft_wrap=True)
 
 
 @app.command(epilog='Example:\n\n  semhub lens mini "8=3+" --top-k 3 --html grid.html')
@@ -249,12 +275,11 @@ def list_(
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    table = Table(box=None)
-    for name in rows[0] if rows else ():
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(value)) for value in row.values()))
-    Console().print(table)
+    catalogue.print_rows(rows, Console())
+    if what == "data":
+        typer.echo(
+            'NAME=hub:org/name[:config[:split]] reads a data set of the Hub: pip install "semhub[data]".'
+        )
 
 
 @app.command(

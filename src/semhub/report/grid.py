@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from rich import box
@@ -23,6 +24,7 @@ from semhub.report.words import number
 SHADES = 10
 TITLE = 90
 CELL, GAP = 8, 2  # columns of the terminal for one token, and to the next
+TABLES = 4  # below each other at most
 EDGE = 10  # for the layer's number and the borders
 
 
@@ -83,37 +85,74 @@ def _dominant(best: Mapping[str, Any], grid: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class GridText:
-    """A rich renderable. Dominant-language cells are bold and underlined; the shade is the probability."""
+    """A rich renderable. With colours the shade is the probability; dominant-language cells are bold and underlined.
+
+    A long text shows its last positions only; where they need several tables, layers are thinned out too.
+    """
 
     grid: Mapping[str, Any]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         grid = self.grid
-        per_table = max(1, (options.max_width - EDGE) // (CELL + GAP))
         title = visible(str(grid.get("title", "")), spaces=False)
-        yield Text(
-            f"{title}  ·  {grid.get('lens', '')} lens", style="bold", overflow="ellipsis", no_wrap=True
-        )
-        for start in range(0, len(grid["tokens"]), per_table):
-            yield self._table(start, start + per_table)
-        dominant = language_name(str(grid.get("dominant") or ""))
-        yield Text(
-            f"cell: nearest token; shade: probability; bold: {dominant or 'dominant language'}", style="dim"
-        )
+        lens = f"  ·  {grid.get('lens', '')} lens"
+        heading = _cut(title, max(CELL, options.max_width - cell_len(lens))).append(lens)
+        heading.stylize("bold")
+        yield heading
+        n, layers = len(grid["tokens"]), list(grid["layers"])
+        parts = self._parts(options.max_width - EDGE)
+        rows = list(range(len(layers))) if len(parts) == 1 else thinned(layers)
+        cuts = [f"the last {n - parts[0].start} of {n} positions"] if parts[0].start else []
+        cuts += ["every other layer"] if len(rows) < len(layers) else []
+        if cuts:
+            yield Text(f"shown: {', '.join(cuts)}")
+        for part in parts:
+            yield self._table(part, rows)
+        yield Text(self._legend(console, bool(cuts)), style="dim")
 
-    def _table(self, start: int, stop: int) -> Table:
+    def _legend(self, console: Console, cut: bool) -> str:
+        """Only what this console can show: nothing about shades without colours."""
+        words = ["cell: nearest token"]
+        coloured = console.color_system is not None and not console.no_color
+        dominant = language_name(str(self.grid.get("dominant") or ""))
+        if coloured:
+            words.append("shade: its probability")
+        if dominant and console.color_system is not None:
+            words.append(f"bold: {dominant}")
+        absent = [] if coloured else ["probabilities"]
+        absent += ["the rest"] if cut else []
+        if absent:
+            words.append(f"{' and '.join(absent)}: --html or --json")
+        return "; ".join(words)
+
+    def _parts(self, room: int) -> list[range]:
+        """Positions in runs that fit `room` columns of the terminal; the last ones, of more than TABLES runs."""
+        widths = [self._width(position) + GAP for position in range(len(self.grid["tokens"]))]
+        counts = _packed(widths, room)
+        if len(counts) > TABLES:
+            counts = _packed(widths[::-1], room)[:TABLES][::-1]
+        starts = accumulate(counts, initial=len(widths) - sum(counts))
+        return [range(start, start + count) for start, count in zip(starts, counts, strict=False)]
+
+    def _width(self, position: int) -> int:
+        texts = [self.grid["tokens"][position], *(_best(cells[position]) for cells in self.grid["cells"])]
+        return min(CELL, max(cell_len(visible(str(text))) for text in texts))
+
+    def _table(self, part: range, rows: Sequence[int]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         table.add_column("layer", justify="right", no_wrap=True, min_width=5)
-        for token in self.grid["tokens"][start:stop]:
-            table.add_column(_cut(visible(str(token))), width=CELL, no_wrap=True)
-        for layer, cells in zip(self.grid["layers"], self.grid["cells"], strict=True):
-            table.add_row(str(layer), *self._row(cells[start:stop]))
+        for position in part:
+            token = _cut(visible(str(self.grid["tokens"][position])))
+            table.add_column(token, width=self._width(position), no_wrap=True)
+        for row in rows:
+            cells = self.grid["cells"][row][part.start : part.stop]
+            table.add_row(str(self.grid["layers"][row]), *self._row(cells))
         return table
 
     def _row(self, cells: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[Text]:
         for tops in cells:
             best = tops[0] if tops else {}
-            text = _cut(visible(str(best["token"]))) if tops else Text("")
+            text = _cut(visible(_best(tops))) if tops else Text("")
             p = min(1.0, max(0.0, finite(best.get("p")) or 0.0))
             dominant = _dominant(best, self.grid)
             base = (230, 159, 0) if dominant else (86, 180, 233)
@@ -122,8 +161,24 @@ class GridText:
             yield text
 
 
-def _cut(token: str) -> Text:
+def _packed(widths: Sequence[int], room: int) -> list[int]:
+    """How many of the widths go into each run of at most `room`, at least one each."""
+    counts, used = [0], 0
+    for width in widths:
+        if counts[-1] and used + width > room:
+            counts.append(0)
+            used = 0
+        counts[-1] += 1
+        used += width
+    return counts
+
+
+def _best(tops: Sequence[Mapping[str, Any]]) -> str:
+    return str(tops[0]["token"]) if tops else ""
+
+
+def _cut(token: str, width: int = CELL) -> Text:
     text = Text(token, no_wrap=True)
-    if cell_len(token) > CELL:
-        text.truncate(CELL, overflow="ellipsis")
+    if cell_len(token) > width:
+        text.truncate(width, overflow="ellipsis")
     return text
