@@ -44,7 +44,7 @@ def train_tokenizer(
     """A tokenizer with `vocab_size` tokens, `<|start|>` first of every encoding. Deterministic in `seed`.
 
     kinds: of documents; those of facts, programs and forms add their words, others change nothing. With all three,
-    about 2,600 tokens hold every word.
+    about 2,360 tokens hold every word.
     """
     tokenizer = Tokenizer(models.BPE())
     pattern = PROGRAM_PIECES if _has(kinds, "program") else PIECES

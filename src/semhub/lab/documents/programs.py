@@ -44,8 +44,8 @@ def draw(rng: random.Random, shape: Shape) -> tuple[Meaning, tuple[Phrase, ...]]
         return meaning, ()
     while meaning.theme.is_person:
         meaning = training_meaning(rng)
-    heads = ANIMALS if VERBS[meaning.verb].frame == "creature" else OBJECTS
-    heads = [head for head in heads if head != meaning.agent.head]
+    kind = ANIMALS if VERBS[meaning.verb].frame == "creature" else OBJECTS
+    heads = [head for head in kind if head != meaning.agent.head]
     first, *more = (_single(rng, meaning, head) for head in rng.sample(heads, rng.choice((2, 2, 3))))
     return first, tuple(one.theme for one in more)
 
