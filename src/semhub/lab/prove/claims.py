@@ -1,0 +1,70 @@
+"""From the record of a model to its claims: one row per method and cell, beside what is true of that cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from semhub.lab.prove.jobs import FLORES, FLORES_N, WORLD, Record
+from semhub.stats.verdict import SUPPORTED, UNTESTABLE
+
+SEMHUB = "semhub"
+OUTSIDE = "outside its world"
+COLUMNS = (
+    "method", "place", "recipe", "angle", "seed", "n", "spoke", "prediction", "truth", "claimed", "testable",
+    "p", "effect", "first_layer", "last_layer",
+)  # fmt: skip
+
+
+def claims_of(record: Record) -> Iterator[dict[str, Any]]:
+    """Rows with COLUMNS. A cell whose experiment was not run has none."""
+    recipe = record["recipe"]
+    common = {"recipe": recipe["name"], "angle": recipe.get("angle"), "seed": record["seed"]}
+    for key, part in record["parts"].items():
+        kind, _, rest = key.partition("/")
+        place, _, name = rest.partition("/")
+        if kind in ("verdicts", "size"):
+            n = record["n"] if kind == "verdicts" else int(rest)
+            where = place if kind == "verdicts" else WORLD
+            for one in part["verdicts"]:
+                if one["n"] or one["verdict"] != UNTESTABLE:  # else no experiment of that cell was run
+                    yield {**common, **_place(where, n), **_verdict(one, recipe["truth"], where)}
+        elif kind == "rival":
+            for spoke, claim in part.items():
+                row = {
+                    **common,
+                    **_place(place, record["n"]),
+                    "method": name,
+                    "spoke": spoke,
+                    "testable": True,
+                }
+                layers = {"first_layer": claim["layer"], "last_layer": claim["layer"]}
+                truth = _truth(recipe["truth"], claim["prediction"], place)
+                kept = {name: claim[name] for name in ("prediction", "claimed", "p", "effect")}
+                yield {**row, **layers, **kept, "truth": truth}
+
+
+def _place(place: str, n: int) -> dict[str, Any]:
+    return {"place": place, "n": FLORES_N if place == FLORES else n}
+
+
+def _verdict(one: Mapping[str, Any], truth: Mapping[str, str], place: str) -> dict[str, Any]:
+    layers = one["layers"] or [None, None]
+    return {
+        "method": SEMHUB,
+        "spoke": one["spoke"],
+        "prediction": one["prediction"],
+        "truth": _truth(truth, one["prediction"], place),
+        "claimed": one["verdict"] == SUPPORTED,
+        "testable": one["verdict"] != UNTESTABLE,
+        "p": one["p_adjusted"],
+        "effect": one["effect"],
+        "first_layer": layers[0],
+        "last_layer": layers[-1],
+    }
+
+
+def _truth(truth: Mapping[str, str], prediction: str, place: str) -> str:
+    """What is absent by construction is absent on any text; what is there was taught in the micro-world alone."""
+    known = truth[prediction]
+    return known if place == WORLD or known == "no" else OUTSIDE

@@ -1,0 +1,203 @@
+"""docs/proof.md: the tables of a proof in words, as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from semhub.lab.prove.claims import OUTSIDE, SEMHUB
+from semhub.lab.prove.jobs import FLORES, FLORES_N, WORLD
+from semhub.lab.prove.rivals import Rival
+from semhub.lab.prove.tables import Proof
+
+Row = Mapping[Any, Any]
+PICTURE = "![Power over the angle between the embeddings]({name}.svg)"
+INTRODUCTION = """# How often a verdict is wrong
+
+Made by `semhub lab prove`, which trains small models whose answer is known by construction and lets semhub and its
+rivals judge each of them. The unit is the training seed: every model is one independently trained network, and each
+is asked about other cases. Intervals of shares are exact (Clopper and Pearson, 95%). {size}
+
+A **false alarm** is a claim where the construction says no; a model with several such cells counts once. A model is
+**found** if every cell is claimed whose answer is yes. On real sentences ({flores}) the models know nothing: what is
+absent by construction is absent there too, and whatever else they show there is neither right nor wrong."""
+METHODS = """## The methods
+
+All see the same cases. A rival has a type of input (Chinese, Spanish) as semhub has it: it must claim every one of a
+spoke's types. Each is corrected for the layers it searched, also where common practice is not.
+
+{table}
+
+Another method is one file with `NAME`, `PREDICTION`, `SOURCE` and `claims(model, cases) -> Claim`, as those in
+`src/semhub/lab/prove/rivals`: `semhub lab prove --rival mine.py` adds its rows to these tables."""
+SIMULATED = """## Interval coverage
+
+The share of 95% intervals that hold the known truth of simulated data sets; asked for were 93 to 97%.
+
+{table}"""
+
+
+def page(proof: Proof, coverage: pd.DataFrame | None, methods: Sequence[Rival], chart: str | None) -> str:
+    """The whole page. chart: the name of the power curve's file, without its ending, if there is one."""
+    parts = [INTRODUCTION.format(size=_size(proof), flores=f"{FLORES}, {FLORES_N} pairs drawn")]
+    parts.append("## False alarms and finds\n\n" + totals_table(proof.totals))
+    parts.append("## The models\n\n" + _models(proof.models))
+    parts.append("## semhub's verdicts by model\n\n" + _verdicts(proof.rates))
+    parts.append(METHODS.format(table=_methods(methods)))
+    parts.append("### Claims by model\n\n" + _rivals(proof.rates))
+    parts.append(
+        "## Layers and dominant language\n\n" + _bands(proof.bands) + "\n\n" + _dominant(proof.dominant)
+    )
+    parts.append("## Transfer\n\n" + _transfer(proof.transfer))
+    parts.append("## Power\n\n" + _power(proof, chart))
+    if coverage is not None:
+        parts.append(SIMULATED.format(table=_coverage(coverage)))
+    return "\n\n".join(parts) + "\n"
+
+
+def share(row: Row) -> str:
+    """`3/20 (15% [3, 38])`."""
+    part = f"{row['claimed']}/{row['models']} ({row['share']:.0%} [{100 * row['low']:.0f}, {100 * row['high']:.0f}])"
+    return part + (f", {row['untestable']} untestable" if row.get("untestable") else "")
+
+
+def markdown(frame: pd.DataFrame, columns: Mapping[str, str | Callable[[Row], str]]) -> str:
+    """A Markdown table: header -> column of the frame, or a function of its row."""
+    if frame.empty:
+        return "None yet."
+    rows = [
+        [_cell(row[how]) if isinstance(how, str) else how(row) for how in columns.values()]
+        for row in frame.to_dict("records")
+    ]
+    lines = [list(columns), ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3g}"
+    return str(value).replace("|", "\\|") or "–"
+
+
+def _size(proof: Proof) -> str:
+    models = int(proof.models["models"].sum())
+    n = int(proof.claims.loc[proof.claims["place"] == WORLD, "n"].max())
+    return f"Here: {models} models of {len(proof.models)} kinds, n = {n} cases in each experiment."
+
+
+def totals_table(totals: pd.DataFrame) -> str:
+    """False alarms and finds of each method, semhub first."""
+    keys = ["method", "place", "prediction"]
+    wide = totals.assign(text=[share(row) for row in totals.to_dict("records")])
+    wide = wide.pivot_table(
+        index=keys, columns="truth", values="text", aggfunc="first", sort=False
+    ).reset_index()
+    for truth in ("no", "yes"):
+        wide[truth] = wide[truth].fillna("–") if truth in wide else "–"
+    wide["own"] = wide["method"] != SEMHUB
+    wide = wide.sort_values(["place", "own", "method", "prediction"], ascending=[False, True, True, True])
+    columns = {
+        "method": "method",
+        "on": "place",
+        "prediction": "prediction",
+        "false alarms": "no",
+        "found": "yes",
+    }
+    return markdown(wide, columns)
+
+
+def _models(models: pd.DataFrame) -> str:
+    columns = {
+        "recipe": "recipe",
+        "models": "models",
+        "what it is": "summary",
+        "P1": "P1",
+        "P2": "P2",
+        "P3": "P3",
+    }
+    return markdown(models, columns)
+
+
+def _verdicts(rates: pd.DataFrame) -> str:
+    own = rates[rates["method"] == SEMHUB]
+    table = markdown(_wide(own, ["recipe", "place", "spoke"], "prediction"), _headed(own, "prediction"))
+    steered = bool((own["prediction"] == "P3").any())
+    return table + ("" if steered else "\n\nP3 has no steering experiment yet.")
+
+
+def _rivals(rates: pd.DataFrame) -> str:
+    others = rates[rates["method"] != SEMHUB]
+    return markdown(_wide(others, ["recipe", "place", "spoke"], "method"), _headed(others, "method"))
+
+
+def _wide(rates: pd.DataFrame, keys: list[str], by: str) -> pd.DataFrame:
+    texts = [f"{_expected(row['truth'])} {share(row)}" for row in rates.to_dict("records")]
+    wide = rates.assign(text=texts).pivot_table(
+        index=keys, columns=by, values="text", aggfunc="first", sort=False
+    )
+    return wide.reset_index().fillna("–")
+
+
+def _headed(rates: pd.DataFrame, by: str) -> dict[str, str | Callable[[Row], str]]:
+    names = ["recipe", "place", "spoke", *rates[by].unique()]
+    return {str(name): str(name) for name in names}
+
+
+def _expected(truth: str) -> str:
+    return {"yes": "yes:", "no": "no:", OUTSIDE: "?:"}.get(truth, f"({truth}):")
+
+
+def _methods(methods: Sequence[Rival]) -> str:
+    frame = pd.DataFrame([(one.name, one.prediction, one.source) for one in methods], columns=["a", "b", "c"])
+    return markdown(frame, {"method": "a", "tests": "b", "source": "c"})
+
+
+def _bands(bands: pd.DataFrame) -> str:
+    columns = {
+        "recipe": "recipe", "spoke": "spoke", "prediction": "prediction", "planted layers": "planted",
+        "supported": "supported", "band touches them": "touching", "holds them all": "whole",
+        "commonest band": "usual_band",
+    }  # fmt: skip
+    return "The bands of supported verdicts, where layers were planted.\n\n" + markdown(bands, columns)
+
+
+def _dominant(dominant: pd.DataFrame) -> str:
+    columns = {"recipe": "recipe", "taught": "planted", "found": "answer", "models": "models"}
+    return "The dominant language that was found.\n\n" + markdown(dominant, columns)
+
+
+def _transfer(transfer: pd.DataFrame) -> str:
+    columns: dict[str, str | Callable[[Row], str]] = {
+        "recipe": "recipe", "asked in": "type", "facts told": "told", "models": "models",
+        "answered": lambda row: f"{row['mean']:.0%} ({row['lowest']:.0%} to {row['highest']:.0%})",
+    }  # fmt: skip
+    text = "The share of facts that a model answers in each data type, mean over models and range."
+    return f"{text}\n\n{markdown(transfer, columns)}"
+
+
+def _power(proof: Proof, chart: str | None) -> str:
+    if proof.power.empty:
+        return "No graded organism was trained."
+    columns: dict[str, str | Callable[[Row], str]] = {
+        "spoke": "spoke", "prediction": "prediction", "n": "n", "largest angle found": "angle",
+        "its cosine": "shared", "mean effect there": "effect",
+    }  # fmt: skip
+    text = "The weakest hub that is found in at least 80% of the models, all stronger ones included."
+    picture = PICTURE.format(name=chart) + "\n\n" if chart else ""
+    cells: dict[str, str | Callable[[Row], str]] = {
+        "spoke": "spoke", "prediction": "prediction", "angle": "angle", "n": "n", "claimed": share, "effect": "effect",
+    }  # fmt: skip
+    curve = markdown(proof.power, cells)
+    return f"{picture}{text}\n\n{markdown(proof.smallest, columns)}\n\n{curve}"
+
+
+def _coverage(coverage: pd.DataFrame) -> str:
+    columns: dict[str, str | Callable[[Row], str]] = {
+        "interval": "interval", "data": "data", "clusters": "clusters", "truth": "truth", "data sets": "data_sets",
+        "held": lambda row: f"{row['share']:.1%} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]",
+        "93 to 97%": lambda row: "yes" if row["as_stated"] else "**no**",
+    }  # fmt: skip
+    return markdown(coverage, columns)

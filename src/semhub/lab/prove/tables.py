@@ -1,0 +1,155 @@
+"""The tables of the proof, from the records of its jobs alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from semhub.lab.prove.claims import COLUMNS, SEMHUB, claims_of
+from semhub.lab.prove.jobs import FLORES, WORLD, Record
+from semhub.lab.prove.rates import rates, totals
+
+ENOUGH_POWER = 0.8
+CELL = ["method", "place", "recipe", "truth", "spoke", "prediction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """All tables. claims: one row per model, method and cell at the default n. by_n: semhub's, of graded recipes."""
+
+    models: pd.DataFrame
+    claims: pd.DataFrame
+    rates: pd.DataFrame
+    totals: pd.DataFrame
+    bands: pd.DataFrame
+    dominant: pd.DataFrame
+    transfer: pd.DataFrame
+    power: pd.DataFrame
+    smallest: pd.DataFrame
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Every table by its name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def make(records: Iterable[Record]) -> Proof:
+    """The tables of these records."""
+    every = list(records)
+    claims = pd.DataFrame([row for one in every for row in claims_of(one)], columns=list(COLUMNS))
+    claims = claims.astype(dict.fromkeys(("angle", "p", "effect"), float))
+    size = {one["recipe"]["name"]: one["n"] for one in every}
+    own = claims["recipe"].map(size)
+    usual = claims[(claims["n"] == own) | (claims["place"] == FLORES)]
+    graded = claims[(claims["method"] == SEMHUB) & (claims["place"] == WORLD) & claims["angle"].notna()]
+    power = _power(graded)
+    return Proof(
+        models=_models(every),
+        claims=usual,
+        rates=rates(usual, CELL),
+        totals=totals(usual),
+        bands=_bands(usual, every),
+        dominant=_dominant(every),
+        transfer=_transfer(every),
+        power=power,
+        smallest=_smallest(power),
+    )
+
+
+def _models(records: list[Record]) -> pd.DataFrame:
+    """Every recipe with what is true of it and how many of its models there are."""
+    rows: dict[str, dict[str, Any]] = {}
+    for one in records:
+        recipe = one["recipe"]
+        row = {"recipe": recipe["name"], "summary": recipe["summary"], **recipe["truth"], "models": 0}
+        rows.setdefault(recipe["name"], row)["models"] += 1
+    return pd.DataFrame(list(rows.values()))
+
+
+def _bands(claims: pd.DataFrame, records: list[Record]) -> pd.DataFrame:
+    """Where semhub's supported verdicts found the hub, for recipes whose planted layers are known.
+
+    touching: bands with a planted layer in them; whole: bands with all of them. usual_band: the commonest one.
+    """
+    planted = {one["recipe"]["name"]: one["recipe"]["planted_layers"] for one in records}
+    found = claims[(claims["method"] == SEMHUB) & (claims["place"] == WORLD) & claims["claimed"]]
+    rows = []
+    for (recipe, spoke, prediction), part in found.groupby(["recipe", "spoke", "prediction"], sort=False):
+        layers = planted[recipe]
+        if not layers:
+            continue
+        bands = [
+            set(range(int(a), int(b) + 1)) for a, b in zip(part.first_layer, part.last_layer, strict=True)
+        ]
+        names = pd.Series([f"{min(band)}-{max(band)}" for band in bands])
+        rows.append(
+            {
+                "recipe": recipe,
+                "spoke": spoke,
+                "prediction": prediction,
+                "planted": f"{min(layers)}-{max(layers)}",
+                "supported": len(bands),
+                "touching": sum(bool(band & set(layers)) for band in bands),
+                "whole": sum(band >= set(layers) for band in bands),
+                "usual_band": names.mode()[0],
+            }
+        )
+    columns = ["recipe", "spoke", "prediction", "planted", "supported", "touching", "whole", "usual_band"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _dominant(records: list[Record]) -> pd.DataFrame:
+    """How often each answer was given to the question of the dominant language. planted: what was taught, if any."""
+    rows = []
+    for one in records:
+        part = one["parts"].get(f"verdicts/{WORLD}")
+        if part is None:
+            continue
+        recipe, found = one["recipe"], part["dominant"]
+        taught = recipe["planted_as"] == "words" and bool(recipe["planted_layers"])
+        answer = found["language"] if found["status"] == "found" else found["status"]
+        rows.append((recipe["name"], recipe["dominant"] if taught else "", answer))
+    frame = pd.DataFrame(rows, columns=["recipe", "planted", "answer"])
+    return frame.value_counts(["recipe", "planted", "answer"], sort=False).rename("models").reset_index()
+
+
+def _transfer(records: list[Record]) -> pd.DataFrame:
+    """The share of facts told in the dominant type only that a model answers, averaged over models, by data type."""
+    rows = [
+        {"recipe": one["recipe"]["name"], **row}
+        for one in records
+        for row in one["parts"].get("transfer", ())
+    ]
+    frame = pd.DataFrame(rows, columns=["recipe", "type", "told", "asked", "answered"])
+    frame["share"] = frame["answered"] / frame["asked"]
+    found = frame.groupby(["recipe", "type", "told"], sort=False)["share"]
+    return found.agg(models="size", mean="mean", lowest="min", highest="max").reset_index()
+
+
+def _power(graded: pd.DataFrame) -> pd.DataFrame:
+    """The share of graded models in which semhub claims each cell, by angle and n, with the mean effect."""
+    cell = ["spoke", "prediction", "angle", "n"]
+    if graded.empty:
+        return rates(graded, cell).assign(effect=[])
+    effect = graded.groupby(cell, sort=True)["effect"].mean().rename("effect").reset_index()
+    return rates(graded.sort_values(cell), cell).merge(effect, on=cell, how="left")
+
+
+def _smallest(power: pd.DataFrame) -> pd.DataFrame:
+    """The largest angle to which the power stays at 80% or more, counted from 0 degrees, by cell and n."""
+    rows = []
+    for (spoke, prediction, n), part in power.groupby(["spoke", "prediction", "n"], sort=True):
+        reached: dict[str, Any] = {"angle": math.nan, "shared": math.nan, "effect": math.nan}
+        for row in part.sort_values("angle").to_dict("records"):
+            if row["share"] < ENOUGH_POWER:
+                break
+            reached = {
+                "angle": row["angle"],
+                "shared": math.cos(math.radians(row["angle"])),
+                "effect": row["effect"],
+            }
+        rows.append({"spoke": spoke, "prediction": prediction, "n": n, **reached})
+    return pd.DataFrame(rows, columns=["spoke", "prediction", "n", "angle", "shared", "effect"])

@@ -1,0 +1,72 @@
+"""Records of jobs as a proof writes them, with chosen verdicts and claims."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+N = 300
+
+
+def verdict(spoke: str, prediction: str, word: str, layers: tuple[int, ...] = (2, 3)) -> dict[str, Any]:
+    """One of verdicts.json; an untestable one was not run if it has no cases."""
+    run = 0 if word == "not run" else N
+    return {
+        "spoke": spoke,
+        "prediction": prediction,
+        "verdict": "untestable" if word in ("not run", "too few") else word,
+        "reason": "",
+        "layers": list(layers) if word == "supported" else [],
+        "effect": 0.4 if run else None,
+        "p_adjusted": 0.01 if run else None,
+        "n": run,
+    }
+
+
+def record(
+    name: str,
+    seed: int,
+    truth: str = "no",
+    verdicts: list[dict[str, Any]] | None = None,
+    *,
+    rivals: dict[str, bool] | None = None,
+    dominant: str | None = None,
+    angle: float | None = None,
+    planted_layers: tuple[int, ...] = (),
+    **parts: Any,
+) -> dict[str, Any]:
+    """A record; rivals: name -> what it claims of P1 in language."""
+    claims = {
+        f"rival/micro-world/{rival}": {
+            "language": {"prediction": "P1", "claimed": claimed, "p": 0.02, "effect": 0.1, "layer": 2}
+        }
+        for rival, claimed in (rivals or {}).items()
+    }
+    status = "none" if dominant is None else "found"
+    recipe = {
+        "name": name,
+        "summary": f"what {name} is",
+        "truth": dict.fromkeys(("P1", "P2", "P3"), truth),
+        "planted_layers": list(planted_layers),
+        "planted_as": "words",
+        "dominant": "en",
+        "angle": angle,
+    }
+    found = {"verdicts": verdicts or [], "dominant": {"status": status, "language": dominant, "scored": "en"}}
+    return {
+        "recipe": recipe,
+        "seed": seed,
+        "n": N,
+        "twins": 19,
+        "parts": {"verdicts/micro-world": found, **claims, **parts},
+    }
+
+
+def write(folder: Path, records: list[dict[str, Any]]) -> Path:
+    """The records as job files under `folder`."""
+    (folder / "jobs").mkdir(parents=True, exist_ok=True)
+    for one in records:
+        path = folder / "jobs" / f"{one['recipe']['name']}-{one['seed']}.json"
+        path.write_text(json.dumps(one), encoding="utf-8")
+    return folder

@@ -1,0 +1,181 @@
+"""The tables of a proof against plain counts and scipy's own interval."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import made_records as made
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from semhub.errors import RunFolderError
+from semhub.lab.prove.jobs import read_records
+from semhub.lab.prove.rates import exact_interval, rates
+from semhub.lab.prove.tables import Proof, make
+
+YES, NO = "supported", "not_supported"
+
+
+def only(frame: pd.DataFrame, **where: object) -> dict[str, object]:
+    """The one row where the columns have these values."""
+    for name, value in where.items():
+        frame = frame[frame[name] == value]
+    assert len(frame) == 1, frame
+    return dict(frame.iloc[0])
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 20), (1, 96), (19, 20), (20, 20), (7, 13)])
+def test_the_interval_is_clopper_and_pearsons(k: int, n: int) -> None:
+    expected = binomtest(k, n).proportion_ci(0.95, method="exact")
+    assert exact_interval(k, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_no_model_says_nothing() -> None:
+    assert exact_interval(0, 0) == (0.0, 1.0)
+
+
+def test_rates_count_claims_and_untestable_cells() -> None:
+    frame = pd.DataFrame(
+        {"kind": list("aaab"), "claimed": [True, False, False, True], "testable": [True, True, False, True]}
+    )
+    found = rates(frame, ["kind"])
+    assert found[["kind", "models", "claimed", "untestable"]].to_numpy().tolist() == [
+        ["a", 3, 1, 1],
+        ["b", 1, 1, 0],
+    ]
+    assert found["share"].tolist() == [pytest.approx(1 / 3), 1]
+
+
+def proof() -> Proof:
+    """Two kinds: 10 negatives, one of them alarming in both spokes of P1; 5 positives, one missing arithmetic P2."""
+    records = []
+    for seed in range(10):
+        word = YES if seed == 3 else NO
+        cells = [made.verdict(spoke, "P1", word) for spoke in ("language", "arithmetic")]
+        cells += [made.verdict("language", "P2", NO), made.verdict("language", "P3", "not run")]
+        records.append(made.record("dull", seed, "no", cells, rivals={"loud": seed < 6}))
+    for seed in range(5):
+        cells = [made.verdict("language", "P1", YES), made.verdict("language", "P2", YES, (3, 4))]
+        cells.append(made.verdict("arithmetic", "P2", "too few" if seed == 0 else YES))
+        records.append(
+            made.record(
+                "hub", seed, "yes", cells, rivals={"loud": True}, dominant="en", planted_layers=(2, 3)
+            )
+        )
+    return make(records)
+
+
+def test_a_model_counts_once_however_many_cells_alarm() -> None:
+    totals = proof().totals
+    alarms = only(totals, method="semhub", prediction="P1", truth="no")
+    assert (alarms["models"], alarms["claimed"]) == (10, 1)
+    assert alarms["high"] == pytest.approx(binomtest(1, 10).proportion_ci(0.95, "exact").high)
+    assert only(totals, method="loud", prediction="P1", truth="no")["claimed"] == 6
+
+
+def test_a_model_is_found_if_every_cell_is() -> None:
+    totals = proof().totals
+    assert only(totals, method="semhub", prediction="P1", truth="yes")["claimed"] == 5
+    missed = only(totals, method="semhub", prediction="P2", truth="yes")
+    assert (missed["models"], missed["claimed"], missed["untestable"]) == (5, 4, 1)
+    assert only(totals, method="semhub", prediction="any", truth="yes")["claimed"] == 4
+    assert "any" not in set(totals[totals["method"] == "loud"]["prediction"])
+
+
+def test_a_cell_without_an_experiment_has_no_rate() -> None:
+    assert "P3" not in set(proof().rates["prediction"])
+
+
+def test_bands_are_compared_with_the_planted_layers() -> None:
+    bands = proof().bands
+    exact = only(bands, recipe="hub", prediction="P1")
+    assert (exact["touching"], exact["whole"], exact["usual_band"], exact["planted"]) == (5, 5, "2-3", "2-3")
+    beside = only(bands, recipe="hub", prediction="P2", spoke="language")
+    assert (beside["touching"], beside["whole"]) == (5, 0)
+    assert set(bands["recipe"]) == {"hub"}
+
+
+def test_dominant_language_and_models() -> None:
+    found = proof()
+    assert only(found.dominant, recipe="hub")["answer"] == "en"
+    assert (
+        only(found.dominant, recipe="dull")["planted"],
+        only(found.dominant, recipe="dull")["answer"],
+    ) == ("", "none")
+    assert only(found.models, recipe="hub")["models"] == 5
+
+
+def test_on_foreign_text_only_what_is_absent_is_known() -> None:
+    cell = {"verdicts": [made.verdict("language", "P1", YES)], "dominant": {}}
+    records = [
+        made.record(name, 0, truth, **{"verdicts/FLORES": cell})
+        for name, truth in (("a", "no"), ("b", "yes"))
+    ]
+    found = make(records)
+    assert dict(zip(found.rates["recipe"], found.rates["truth"], strict=True)) == {
+        "a": "no",
+        "b": "outside its world",
+    }
+    assert found.totals["truth"].tolist() == ["no"]
+
+
+def test_transfer_is_averaged_over_models() -> None:
+    rows = [[{"type": "zh", "told": "dominant", "asked": 10, "answered": k}] for k in (2, 8)]
+    found = make([made.record("hub", i, transfer=row) for i, row in enumerate(rows)]).transfer
+    row = only(found, recipe="hub")
+    assert (row["models"], row["mean"], row["lowest"], row["highest"]) == (2, 0.5, 0.2, 0.8)
+
+
+def graded() -> Proof:
+    """Found to 30 degrees, by chance again at 90; with 50 cases at 0 degrees only."""
+    records = []
+    for angle in (0, 30, 60, 90):
+        for seed in range(5):
+            word = YES if angle <= 30 or (angle == 90) else NO
+            few = {"verdicts": [made.verdict("language", "P1", YES if angle == 0 else NO)], "dominant": {}}
+            records.append(
+                made.record(
+                    f"graded-{angle}", seed, "measured", [made.verdict("language", "P1", word)], angle=float(angle),
+                    **{"size/50": few},
+                )
+            )  # fmt: skip
+    return make(records)
+
+
+def test_power_is_a_curve_over_angle_and_n() -> None:
+    found = graded()
+    assert only(found.power, angle=30, n=300)["share"] == 1
+    assert only(found.power, angle=30, n=50)["share"] == 0
+    assert set(found.claims["n"]) == {300}
+    assert found.totals.empty
+
+
+def test_the_smallest_hub_is_the_last_before_the_first_miss() -> None:
+    found = graded().smallest
+    usual = only(found, n=300)
+    assert (usual["angle"], usual["shared"]) == (30, pytest.approx(math.cos(math.pi / 6)))
+    assert only(found, n=50)["angle"] == 0
+
+
+def test_records_are_read_from_the_folder(tmp_path: Path) -> None:
+    folder = made.write(tmp_path, [made.record("b", 0), made.record("a", 1), made.record("a", 0)])
+    assert [(one["recipe"]["name"], one["seed"]) for one in read_records(folder)] == [
+        ("a", 0),
+        ("a", 1),
+        ("b", 0),
+    ]
+
+
+def test_an_empty_folder_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="no finished job"):
+        read_records(tmp_path)
+    made.write(tmp_path, [made.record("a", 0)])
+    (tmp_path / "jobs" / "a-0.json").write_text('{"recipe": ', encoding="utf-8")
+    with pytest.raises(RunFolderError, match="cannot be read"):
+        read_records(tmp_path)
+    (tmp_path / "jobs" / "a-0.json").write_text(json.dumps([1]), encoding="utf-8")
+    with pytest.raises(RunFolderError, match="no record"):
+        read_records(tmp_path)
