@@ -19,7 +19,7 @@ from rich.console import Console
 
 from engine import one_line, semhub, write_counts
 from semhub import cli
-from semhub.runs import execute
+from semhub.runs import dryrun, execute
 from tiny import cached_checkpoint
 
 Capture = pytest.CaptureFixture[str]
@@ -295,6 +295,31 @@ def test_a_dry_run_runs_nothing(
     shown = semhub(capfd, *command, "--dry-run")
     assert all(unit in shown.out for unit in units)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_counts_each_case_set_once(
+    command: list[str], capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twins run the same case sets; in the table they are one line with the sum of all of them."""
+    seen: list[int] = []
+    work = dryrun._work
+    monkeypatch.setattr(dryrun, "_work", lambda adapter, one: (seen.append(id(one)), work(adapter, one))[1])
+    many = [*command, "--twins", 3, "--dry-run"]
+    found = json.loads(semhub(capfd, *many, "--json").out)
+    assert len(seen) == len(set(seen)) == len([row for row in found["units"] if "twin" not in row["unit"]])
+    shown = semhub(capfd, *many).out
+    line = next(line for line in shown.splitlines() if "twin x 3" in line)
+    twins = [row for row in found["units"] if re.fullmatch(r"twin-\d+", row["unit"])]
+    assert len(twins) == 3
+    assert line.split()[3:5] == [f"{sum(row[key] for row in twins):,}" for key in ("contents", "tokens")]
+    assert "MiB of weights" in shown.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (119, "119 s"), (422, "7 minutes"), (9000, "2.5 hours")]
+)
+def test_a_duration(seconds: float, words: str) -> None:
+    assert dryrun._duration(seconds) == words
 
 
 def test_a_run_from_end_to_end(command: list[str], tmp_path: Path, capfd: Capture) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -14,9 +16,9 @@ from semhub.capture import capture
 from semhub.lens import lens_input, read
 from semhub.models.base import Adapter, Encoded
 from semhub.runs.config import RunConfig
-from semhub.runs.execute import Prepared, prepare
-from semhub.runs.plan import Unit, contents
-from semhub.types import LensSet, TextSet
+from semhub.runs.execute import prepare
+from semhub.runs.plan import contents
+from semhub.types import CaseSet, LensSet, TextSet
 
 
 def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any]:
@@ -30,8 +32,10 @@ def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any
     per_token, per_row = _speed(adapter, config)
     rows: list[dict[str, Any]] = []
     unit_seconds: list[float] = []
+    sets = {id(one): one for unit in prepared.units for one in unit.sets}  # twins share theirs
+    work = {key: _work(adapter, one) for key, one in sets.items()}
     for unit in prepared.units:
-        tokens, lens_rows = _work(prepared, unit)
+        tokens, lens_rows = (sum(part) for part in zip(*(work[id(one)] for one in unit.sets), strict=True))
         took = tokens * per_token + lens_rows * (adapter.n_layers + 1) * per_row
         unit_seconds.append(took)
         rows.append({"unit": unit.id, "contents": unit.cost, "tokens": tokens, "seconds": round(took, 2)})
@@ -63,17 +67,13 @@ def _speed(adapter: Adapter, config: RunConfig) -> tuple[float, float]:
     return per_token, (time.perf_counter() - start) / len(ready)
 
 
-def _work(prepared: Prepared, unit: Unit) -> tuple[int, int]:
+def _work(adapter: Adapter, one: CaseSet) -> tuple[int, int]:
     """Tokens to run and positions to read with the lens."""
-    tokens = lens_rows = 0
-    for one in unit.sets:
-        encoded = prepared.adapter.encode(contents(one), special_tokens=one.special_tokens)
-        tokens += sum(len(content.ids) for content in encoded)
-        if isinstance(one, LensSet):
-            lens_rows += len(one.cases)
-        elif isinstance(one, TextSet):
-            lens_rows += sum(len(content.ids) for content in encoded)
-    return tokens, lens_rows
+    encoded = adapter.encode(contents(one), special_tokens=one.special_tokens)
+    tokens = sum(len(content.ids) for content in encoded)
+    if isinstance(one, LensSet):
+        return tokens, len(one.cases)
+    return tokens, tokens if isinstance(one, TextSet) else 0
 
 
 def show(found: dict[str, Any], console: Console, as_json: bool) -> None:
@@ -82,12 +82,24 @@ def show(found: dict[str, Any], console: Console, as_json: bool) -> None:
         print(json.dumps(found, indent=1))
         return
     table = Table("unit", "contents", "tokens", "seconds", box=None)
-    for row in found["units"]:
-        table.add_row(row["unit"], f"{row['contents']:,}", f"{row['tokens']:,}", f"{row['seconds']:.1f}")
+    for kind, group in groupby(found["units"], lambda row: re.sub(r"^(twin\w*)-\d+$", r"\1", row["unit"])):
+        rows = list(group)
+        name = rows[0]["unit"] if len(rows) == 1 else f"{kind} x {len(rows)}"
+        contents, tokens, seconds = (
+            sum(row[key] for row in rows) for key in ("contents", "tokens", "seconds")
+        )
+        table.add_row(name, f"{contents:,}", f"{tokens:,}", f"{seconds:.1f}")
     console.print(table)
     weights, states = found["weights_bytes"] / 2**20, found["states_bytes"] / 2**20
     console.print(
-        f"{len(found['units'])} units, about {found['seconds']:.0f} s beside statistics and report; "
+        f"{len(found['units'])} units, about {_duration(found['seconds'])} beside statistics and report; "
         f"{weights:,.0f} MiB of weights, up to {states:,.0f} MiB of states in main memory",
         highlight=False,
+        soft_wrap=True,
     )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
