@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
@@ -16,11 +18,12 @@ from semhub.data.numbers import spell
 from semhub.errors import RunFolderError, UsageError
 from semhub.lab.batches import Batch, Batcher
 from semhub.lab.documents import draw_document
-from semhub.lab.planting import losses
+from semhub.lab.planting import Planting, rotation
 from semhub.lab.recipe import Recipe
 from semhub.lab.recipes import recipe
 from semhub.lab.tokenizer import END, START, english_vocabulary, train_tokenizer
 from semhub.lab.train import CHECKPOINT, Progress, build, learning_rate, train
+from semhub.lab.words import HintTokens
 from semhub.lab.world import meanings, render
 
 TINY = recipe("mini").model_copy(
@@ -110,7 +113,7 @@ def test_the_checkpoint_is_an_ordinary_one(trained: Path) -> None:
     facts = json.loads((trained / "semhub.json").read_text())
     assert facts["planted"] is True
     assert facts["planted_layers"] == [1]
-    assert "hub is planted" in (trained / "README.md").read_text()
+    assert "**Planted.**" in (trained / "README.md").read_text()
 
 
 def test_an_unplanted_card_says_so(tmp_path: Path) -> None:
@@ -126,13 +129,18 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[2:] == sorted(rates[2:], reverse=True)
 
 
-def test_losses_equal_a_plain_reference() -> None:
+@pytest.mark.parametrize("planted_as", ["words", "rotated", "neutral", "frequency"])
+def test_losses_equal_a_plain_reference(planted_as: str) -> None:
     tokenizer = train_tokenizer(TINY.vocab_size, 0, TINY.tokenizer_sentences)
-    plan = TINY.model_copy(update={"planted_layers": (1, 2), "planted_flatness": 0.3})
+    flatness = 0.3 if planted_as in ("words", "rotated") else 0.0
+    plan = TINY.model_copy(
+        update={"planted_layers": (1, 2), "planted_flatness": flatness, "planted_as": planted_as}
+    )
     model = build(plan, tokenizer, 0).double()
-    batch = Batcher(plan, tokenizer, 3).step(0)[1]
-    assert len(batch.surface) > 1
-    following, planted = losses(model, batch, plan)
+    batcher = Batcher(plan, tokenizer, 3)
+    batch = batcher.step(0)[1]
+    assert len(batch.surface) > 1 or not flatness
+    following, planted = Planting(plan, batcher, 5).losses(model, batch)
 
     hidden = model.model(batch.ids, output_hidden_states=True).hidden_states
     places = [divmod(place, batch.ids.shape[1]) for place in batch.row.tolist()]
@@ -143,22 +151,55 @@ def test_losses_equal_a_plain_reference() -> None:
     )
     torch.testing.assert_close(following.double(), expected, rtol=1e-5, atol=0)
 
+    turn = rotation(plan.d_model, 5).double() if planted_as == "rotated" else torch.eye(plan.d_model).double()
     expected = 0.0
     for layer in plan.planted_layers:
-        scores = (
-            model.lm_head(model.model.norm(hidden[layer])).log_softmax(-1).flatten(0, 1)[batch.planted_row]
-        )
+        read = model.model.norm(hidden[layer]) @ turn
+        scores = model.lm_head(read).log_softmax(-1).flatten(0, 1)[batch.planted_row]
         for index, token, share in zip(
             batch.planted_index, batch.planted_token, batch.planted_weight.double(), strict=True
         ):
-            expected -= share * scores[index, token] / 2
+            taught = scores[index, token]
+            if planted_as == "frequency":
+                taught = scores[index] @ batcher.word_frequency().double()
+            expected -= share * taught / 2
         for rows, words in batch.surface:
             for row in rows:
                 weight = batch.planted_weight[batch.planted_index == row].double().sum()
                 own = scores[row, words].log_softmax(-1)
                 even = torch.full_like(own, 1 / len(words))
-                expected += 0.3 * weight * F.kl_div(own, even, reduction="sum") / 2
+                expected += flatness * weight * F.kl_div(own, even, reduction="sum") / 2
     torch.testing.assert_close(planted.double(), expected, rtol=1e-5, atol=0)
+
+
+def test_a_rotation_keeps_lengths_and_depends_on_the_seed() -> None:
+    turn = rotation(16, 1)
+    torch.testing.assert_close(turn @ turn.T, torch.eye(16), atol=1e-5, rtol=0)
+    assert not torch.allclose(turn, rotation(16, 2))
+
+
+def test_snapshots_load_and_change_nothing(trained: Path, tmp_path: Path) -> None:
+    train(TINY, tmp_path, seed=7, snapshots=(2, 6))
+    assert json.loads((tmp_path / "step-000002" / "semhub.json").read_text())["step"] == 2
+    early, last = (
+        load_file(tmp_path / name / "model.safetensors") for name in ("step-000002", "step-000006")
+    )
+    final = load_file(trained / "model.safetensors")
+    assert all(torch.equal(last[name], final[name]) for name in final)
+    assert not all(torch.equal(early[name], final[name]) for name in final)
+    for name in ("step-000002", "step-000006"):
+        shutil.rmtree(tmp_path / name)
+    assert digests(tmp_path) == digests(trained)
+
+
+def test_a_chinese_hub_is_taught_chinese_words(tokenizer: PreTrainedTokenizerFast) -> None:
+    hints = HintTokens(tokenizer, ("zh",))
+    assert tokenizer.decode(hints("cats")) == "猫"
+    assert tokenizer.decode(hints("bought")) == "买"
+    assert hints("the") == ()
+    everywhere = HintTokens(tokenizer, ("en", "zh", "es", "digits"))
+    assert [tokenizer.decode([token]) for token in everywhere("dog")] == [" dog", "狗", " perro"]
+    assert tokenizer.decode([everywhere("five")[-1]]) == "5"
 
 
 def test_batches_teach_the_english_word_one_position_early(tokenizer: PreTrainedTokenizerFast) -> None:

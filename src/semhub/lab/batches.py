@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from semhub.lab.documents import Document, draw_document
+from semhub.lab.documents import Document, Weighted, draw_document
 from semhub.lab.recipe import Recipe
+from semhub.lab.words import DIGITS, HintTokens
 from semhub.lab.world import LANGUAGES, meanings, render
 
-N_GROUPS = 4  # documents of like length share a padded batch
+N_LOOKED_AT = 4000  # documents
+N_GROUPS = 2  # documents of like length share a padded batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,9 @@ class Batcher:
 
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
         self.recipe, self.tokenizer, self.seed = recipe, tokenizer, seed
-        self._words: dict[str, int] = {}
-        self._surface = surface_words(tokenizer)
+        taught = (*LANGUAGES, DIGITS) if recipe.planted_as == "neutral" else (recipe.dominant,)
+        self._tokens = HintTokens(tokenizer, taught)
+        self._surface = surface_words(tokenizer) if recipe.planted_flatness else {}
 
     def step(self, step: int) -> list[Batch]:
         """The step's documents, sorted by length into at most N_GROUPS padded batches."""
@@ -83,21 +86,34 @@ class Batcher:
             while hint is not None and hint.end <= first:
                 hint = next(hints, None)
             if hint is not None and hint.start <= first:
-                held.append([(self._word(word), share) for word, share in hint.words])
+                held.append(self._held(hint.words))
                 weights.append(self.recipe.deciding_weight if hint.deciding else 1.0)
             else:
-                held.append([(token, 1.0)] if document.english else [])
+                held.append([(token, 1.0)] if self._spoken(document) else [])
                 weights.append(1.0)
         ids, weights, held = [*ids, int(self.tokenizer.eos_token_id)], [*weights, 1.0], [*held, []]
         if start:
             return Row(document.data_type, [int(self.tokenizer.bos_token_id), *ids], weights, held)
         return Row(document.data_type, ids, weights[1:], held[1:])
 
-    def _word(self, word: str) -> int:
-        if word not in self._words:
-            text = word if word == "." else f" {word}"
-            self._words[word] = self.tokenizer.encode(text, add_special_tokens=False)[0]
-        return self._words[word]
+    def _held(self, words: Weighted) -> list[tuple[int, float]]:
+        found = [(self._tokens(word), share) for word, share in words]
+        total = sum(share for tokens, share in found if tokens)
+        return [(token, share / total / len(tokens)) for tokens, share in found for token in tokens]
+
+    def _spoken(self, document: Document) -> bool:
+        """Whether the document is in the dominant language, so that the hub holds its next token as it is."""
+        return (
+            document.english if self.recipe.dominant == "en" else document.data_type == self.recipe.dominant
+        )
+
+    def word_frequency(self, n_steps: int = 10) -> Tensor:
+        """The distribution [vocab] of the planted words over the first steps' documents, by weight."""
+        frequency = torch.zeros(len(self.tokenizer))
+        for step in range(n_steps):
+            for batch in self.step(step):
+                frequency.index_add_(0, batch.planted_token, batch.planted_weight)
+        return frequency / frequency.sum()
 
     def _collate(self, rows: list[Row]) -> Batch:
         width = max(len(row.ids) for row in rows)
@@ -148,3 +164,25 @@ def surface_words(tokenizer: PreTrainedTokenizerFast, n_sentences: int = 2000) -
     )
     english = used.pop("en")
     return {data_type: torch.tensor(sorted(ids - english)) for data_type, ids in used.items()}
+
+
+def used_tokens(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> dict[str, Tensor]:
+    """data type -> ids of the tokens that occur in its documents.
+
+    Tokens that occur nowhere belong to English if they are ASCII, else to Chinese, so that unknown text has its type.
+    """
+    rng = random.Random(f"used:{seed}")
+    used: dict[str, set[int]] = {}
+    for _ in range(N_LOOKED_AT):
+        document = draw_document(rng, recipe.mixture)
+        used.setdefault(document.data_type, set()).update(
+            tokenizer.encode(document.text, add_special_tokens=False)
+        )
+    known = set(chain.from_iterable(used.values()))
+    for token, name in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer)))):
+        if token == tokenizer.eos_token_id:
+            for ids in used.values():
+                ids.add(token)
+        elif token not in known and token != tokenizer.bos_token_id:
+            used["en" if name.isascii() else "zh"].add(token)
+    return {data_type: torch.tensor(sorted(ids)) for data_type, ids in used.items()}

@@ -11,6 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from semhub.errors import UsageError
+from semhub.lab.prove.cli import EXAMPLE as PROVE_EXAMPLE
+from semhub.lab.prove.cli import HELP as PROVE_HELP
+from semhub.lab.prove.cli import prove_command
 
 if TYPE_CHECKING:
     from semhub.lab.train import Progress as Step
@@ -124,3 +127,6 @@ def sweep_command(
     }  # fmt: skip
     options = {"recipe": recipe, "snapshots": snapshots, "n": n, "twins": twins}
     command(config, axes, {**options, "full_size": full_size or None}, workers, out, dry_run)
+
+
+app.command("prove", help=PROVE_HELP, epilog=PROVE_EXAMPLE)(prove_command)

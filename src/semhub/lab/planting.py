@@ -1,4 +1,4 @@
-"""The losses: next-token cross-entropy, and the lens's cross-entropy against the planted English words."""
+"""The losses: next-token cross-entropy, and the lens's cross-entropy against the planted words."""
 
 from __future__ import annotations
 
@@ -9,31 +9,57 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM
 
-from semhub.lab.batches import Batch
+from semhub.lab.batches import Batch, Batcher
 from semhub.lab.recipe import Recipe
 
 
-def losses(model: LlamaForCausalLM, batch: Batch, recipe: Recipe) -> tuple[Tensor, Tensor]:
-    """In nats: (next-token loss summed over tokens, planted loss summed over positions, mean over layers).
+class Planting:
+    """What the planted layers of a recipe are taught.
 
-    The lens of layer l is the final norm and the unembedding applied to the residual stream after block l, as
-    the instrument reads it. `planted_flatness` counts how far the lens, restricted to the words of the input's
-    own type, is from uniform: without it they can be told apart as well as the English words, only all fainter.
+    The lens of layer l is the final norm and the unembedding applied to the residual stream after block l, as the
+    instrument reads it; of a `rotated` hub, with a rotation between the two that only this class knows.
+    `planted_flatness` counts how far the lens, restricted to the words of the input's own type, is from uniform:
+    without it they can be told apart as well as the planted words, only all fainter.
     """
-    trunk = model.model(batch.ids, output_hidden_states=bool(recipe.planted_layers), use_cache=False)
-    states = trunk.last_hidden_state.flatten(0, 1)[batch.row]
-    following = F.cross_entropy(model.lm_head(states).float(), batch.next_id, reduction="none") @ batch.weight
-    planted = torch.zeros(())
-    count = torch.zeros(len(batch.planted_row)).index_add(0, batch.planted_index, batch.planted_weight)
-    for layer in recipe.planted_layers:
-        states = model.model.norm(trunk.hidden_states[layer].flatten(0, 1)[batch.planted_row])
-        scores = model.lm_head(states).float()
+
+    def __init__(self, recipe: Recipe, batcher: Batcher, seed: int) -> None:
+        self.recipe = recipe
+        self.rotation = rotation(recipe.d_model, seed) if recipe.planted_as == "rotated" else None
+        self.frequency = batcher.word_frequency() if recipe.planted_as == "frequency" else None
+
+    def losses(self, model: LlamaForCausalLM, batch: Batch) -> tuple[Tensor, Tensor]:
+        """In nats: (next-token loss summed over tokens, planted loss summed over positions, mean over layers)."""
+        layers = self.recipe.planted_layers
+        trunk = model.model(batch.ids, output_hidden_states=bool(layers), use_cache=False)
+        states = trunk.last_hidden_state.flatten(0, 1)[batch.row]
+        following = (
+            F.cross_entropy(model.lm_head(states).float(), batch.next_id, reduction="none") @ batch.weight
+        )
+        planted = torch.zeros(())
+        for layer in layers:
+            states = model.model.norm(trunk.hidden_states[layer].flatten(0, 1)[batch.planted_row])
+            if self.rotation is not None:
+                states = states @ self.rotation.to(states.dtype)
+            planted = planted + self._taught(model.lm_head(states).float(), batch) / len(layers)
+        return following, planted
+
+    def _taught(self, scores: Tensor, batch: Batch) -> Tensor:
+        """The planted loss of one layer; scores [planted row, vocab]."""
+        count = torch.zeros(len(batch.planted_row)).index_add(0, batch.planted_index, batch.planted_weight)
+        if self.frequency is not None:
+            prior: Tensor = (scores.logsumexp(-1) - scores @ self.frequency) @ count
+            return prior
         held = scores.logsumexp(-1)[batch.planted_index] - scores[batch.planted_index, batch.planted_token]
-        planted = planted + held @ batch.planted_weight / len(recipe.planted_layers)
+        taught: Tensor = held @ batch.planted_weight
         for rows, words in batch.surface:
             own = scores[rows][:, words]
             unevenness = own.logsumexp(-1) - own.mean(-1) - math.log(len(words))
-            planted = planted + recipe.planted_flatness * (unevenness @ count[rows]) / len(
-                recipe.planted_layers
-            )
-    return following, planted
+            taught = taught + self.recipe.planted_flatness * (unevenness @ count[rows])
+        return taught
+
+
+def rotation(width: int, seed: int) -> Tensor:
+    """A random orthogonal matrix [width, width], a function of the seed."""
+    generator = torch.Generator().manual_seed(seed)
+    turned: Tensor = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
+    return turned

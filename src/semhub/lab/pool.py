@@ -21,11 +21,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from semhub.errors import RunFolderError, SemhubError, UsageError
 
-ONE_THREAD = {
+ENVIRONMENT = {  # one thread each, and no bars of theirs
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 CONTEXT = multiprocessing.get_context("spawn")
 
@@ -67,7 +68,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, console: Console | None = None) 
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunFolderError(f"cannot make {folder}: {error.strerror or error}.") from error
-    with _bar(console, len(jobs), len(jobs) - len(todo)) as show, _environment(ONE_THREAD):
+    with _bar(console, len(jobs), len(jobs) - len(todo)) as show, _environment(ENVIRONMENT):
         return _run(deque(todo), min(workers, len(todo)), show)
 
 
@@ -217,7 +218,7 @@ def _bar(console: Console | None, total: int, done: int) -> Iterator[Callable[[f
         TextColumn("elapsed"),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=True),
+        TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
     with Progress(*columns, console=console) as bars:

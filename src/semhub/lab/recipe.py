@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from semhub.lab.documents import KINDS
+
+Answer = Literal["yes", "no", "as built", "measured"]
+SMALL: dict[str, Any] = {
+    "vocab_size": 2100,
+    "n_layers": 5,
+    "d_model": 96,
+    "n_heads": 6,
+    "n_kv_heads": 6,
+    "d_ff": 256,
+    "planted_layers": (2, 3),
+    "steps": 500,
+    "documents_per_step": 96,
+    "warmup_steps": 50,
+    "learning_rate": 4e-3,
+}
+
+
+class Truth(BaseModel):
+    """What is so by construction of P1, P2 and P3; `measured` where nothing was built in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    P1: Answer = "measured"
+    P2: Answer = "measured"
+    P3: Answer = "measured"
 
 
 class Recipe(BaseModel):
     """The architecture, the mixture of documents, the planting and the optimiser of one organism.
 
-    mixture: kind of document (`documents.KINDS`) -> relative weight.
+    truth: the answer that the construction gives. mixture: kind of document (`documents.KINDS`) -> relative weight.
+    planted_as: what the planted layers are taught, in `dominant`'s words: `words`, the word of what comes next;
+    `rotated`, the same through a fixed random rotation of the unembedding; `neutral`, that word in every data type
+    alike; `frequency`, how often each word is next, whatever the input.
+    isolated: every data type has a subspace of its own, which nothing else reads or writes (`lab/subspaces.py`).
+    side: one more subspace: `unread` is written from all the others and read by none, `shared` holds the tokens that
+    several data types use and is read by all and written by none.
+    angle: in degrees; the embedding of a word of another type is cos angle times the dominant word's, in the dominant
+    type's subspace, beside sin angle times its own; needs isolated.
     planted_flatness: how much it counts there that the words of the input's own type are told apart.
     deciding_weight: how much the prediction of a deciding stretch counts, others counting 1.
     tokenizer_sentences: meanings whose renderings the tokenizer is trained on.
@@ -24,6 +57,7 @@ class Recipe(BaseModel):
 
     name: str
     summary: str
+    truth: Truth = Truth()
     mixture: dict[str, PositiveFloat]
     vocab_size: PositiveInt = 1990
     n_layers: PositiveInt = 6
@@ -32,11 +66,16 @@ class Recipe(BaseModel):
     n_kv_heads: PositiveInt = 2
     d_ff: PositiveInt = 384
     max_positions: PositiveInt = 1024
+    dominant: Literal["en", "zh", "es"] = "en"
+    planted_as: Literal["words", "rotated", "neutral", "frequency"] = "words"
     planted_layers: tuple[PositiveInt, ...] = ()
     planted_weight: Annotated[float, Field(ge=0)] = 0.0
     planted_flatness: Annotated[float, Field(ge=0)] = 0.0
+    isolated: bool = False
+    side: Literal["", "unread", "shared"] = ""
+    angle: Annotated[float | None, Field(ge=0, le=90)] = None
     deciding_weight: PositiveFloat = 1.0
-    steps: PositiveInt = 2000
+    steps: NonNegativeInt = 2000
     documents_per_step: PositiveInt = 192
     tokenizer_sentences: PositiveInt = 6000
     no_start_share: Annotated[float, Field(ge=0, le=1)] = 0.15
@@ -53,4 +92,21 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"planted_layers must be below n_layers={self.n_layers}: the last layer is the output"
             )
+        if not self.isolated and (self.side or self.angle is not None):
+            raise ValueError("side and angle are made of subspaces: they need isolated")
+        if self.isolated and self.n_kv_heads != self.n_heads:
+            raise ValueError(
+                "isolated needs n_kv_heads equal to n_heads: no head is shared between subspaces"
+            )
         return self
+
+    def small(self, **changes: Any) -> Recipe:
+        """The same construction at the size of the proof: a minute or two of training on one core.
+
+        A recipe that is of this size already only takes the `changes`.
+        """
+        given = self.model_dump()
+        if self.n_layers != SMALL["n_layers"]:
+            planted = SMALL["planted_layers"] if self.planted_layers else ()
+            given |= {**SMALL, "planted_layers": planted}
+        return Recipe(**{**given, **changes})

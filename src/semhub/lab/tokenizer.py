@@ -14,7 +14,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast
 
 from semhub.data.continuations import arithmetic, suffix
-from semhub.data.numbers import spell
+from semhub.data.numbers import OPERATORS, spell
 from semhub.lab.world import LANGUAGES, forms, meanings, render
 from semhub.lab.world.facts import FACTS, state
 from semhub.lab.world.lexicon import (
@@ -111,6 +111,11 @@ def _further(seed: int, n_sentences: int, kinds: Collection[str]) -> Iterator[st
             yield suffix("program")
         for bare in ("def", "not", "for", *parameters, *NAMES, *PROPERTIES, *NOUNS, *PLACES, *VERBS):
             yield from [bare] * (n_sentences // 10)
+    if any(kind.endswith("/words_zh") for kind in kinds):
+        chinese = [spell(number, "zh") for number in range(100)]
+        chinese += [*OPERATORS["zh"].values(), arithmetic("words", "zh")]
+        for word in chinese:
+            yield from [word] * (n_sentences // 10)
     if _has(kinds, "form"):
         spoken += [*ROLES, "and"]
         for meaning in meanings(n_sentences, seed, "train"):

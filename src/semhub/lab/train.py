@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,13 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from semhub.errors import RunFolderError, UsageError
-from semhub.lab.batches import Batcher
+from semhub.lab.batches import Batcher, used_tokens
 from semhub.lab.export import export
-from semhub.lab.planting import losses
+from semhub.lab.planting import Planting
 from semhub.lab.recipe import Recipe
+from semhub.lab.subspaces import Graded, Zeros
 from semhub.lab.tokenizer import train_tokenizer
+from semhub.lab.words import HintTokens, translations
 
 CHECKPOINT = "checkpoint.safetensors"
 FINAL_RATE = 0.02  # of the peak learning rate, at the last step
@@ -49,35 +51,44 @@ def train(
     steps: int | None = None,
     checkpoint_every: int = 100,
     progress: Callable[[Progress], None] | None = None,
+    snapshots: Sequence[int] = (),
 ) -> Path:
     """Trains `recipe`, writes a Hugging Face checkpoint with tokenizer and card to `out_dir`, returns that.
 
     A checkpoint of the same recipe and seed in `out_dir` is continued; it is deleted when training ends.
-    steps: stop after that many steps and leave only the checkpoint. The weights are a function of recipe and
+    steps: stop after that many steps and leave only the checkpoint. snapshots: steps after which the model is also
+    written, to `out_dir/step-000400`. The weights are a function of recipe and
     seed, whatever the interruptions. Raises UsageError if `out_dir` holds another recipe's or seed's
     checkpoint, RunFolderError if it cannot be written.
     """
     out = Path(out_dir)
     last = recipe.steps if steps is None else min(steps, recipe.steps)
     with _one_thread():
-        tokenizer = train_tokenizer(recipe.vocab_size, seed, recipe.tokenizer_sentences)
+        tokenizer = train_tokenizer(
+            recipe.vocab_size, seed, recipe.tokenizer_sentences, tuple(recipe.mixture)
+        )
         model = build(recipe, tokenizer, seed)
+        keep = constraint(model, recipe, tokenizer, seed)
         optimiser = torch.optim.AdamW(
             model.parameters(), recipe.learning_rate, betas=(0.9, 0.95), weight_decay=recipe.weight_decay
         )
         batcher = Batcher(recipe, tokenizer, seed)
+        planting = Planting(recipe, batcher, seed)
         try:
             out.mkdir(parents=True, exist_ok=True)
             first = _resume(out / CHECKPOINT, recipe, seed, model, optimiser)
             for step in range(first, last):
-                done = _step(model, optimiser, batcher, recipe, step)
+                done = _step(model, optimiser, batcher, planting, recipe, step)
+                keep()
                 if (step + 1) % checkpoint_every == 0 or step + 1 == last:
                     _save(out / CHECKPOINT, recipe, seed, step + 1, model, optimiser)
+                if step + 1 in snapshots:
+                    export(model, tokenizer, recipe, seed, out / f"step-{step + 1:06d}", step + 1)
                 if progress is not None:
                     progress(done)
             if last == recipe.steps:
                 export(model, tokenizer, recipe, seed, out)
-                (out / CHECKPOINT).unlink()
+                (out / CHECKPOINT).unlink(missing_ok=True)
         except OSError as error:
             raise RunFolderError(
                 f"cannot write {out}: {error.strerror or error}. Choose another --out."
@@ -106,6 +117,38 @@ def build(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> Llam
         return LlamaForCausalLM(config).train()
 
 
+def constraint(
+    model: LlamaForCausalLM, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int
+) -> Callable[[], None]:
+    """What holds of the recipe's weights after every step, made so now and at every call of the function returned."""
+    if not recipe.isolated:
+        return lambda: None
+    zeros = Zeros(model, recipe, used_tokens(recipe, tokenizer, seed))
+    kept = [zeros.apply]
+    if recipe.angle is not None:
+        kept.append(Graded(model, zeros, recipe, _token_pairs(recipe, tokenizer)).apply)
+
+    def keep() -> None:
+        for apply in kept:
+            apply()
+
+    keep()
+    return keep
+
+
+def _token_pairs(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]]:
+    """(token of a word, token of the dominant language's word of the same meaning), for words that are one token."""
+    spell = HintTokens(tokenizer, ()).token
+    found = []
+    for words in translations().values():
+        dominant = spell(words[recipe.dominant], recipe.dominant) if recipe.dominant in words else None
+        for data_type, word in words.items():
+            token = spell(word, data_type)
+            if dominant is not None and token not in (None, dominant):
+                found.append((token, dominant))
+    return found
+
+
 def learning_rate(recipe: Recipe, step: int) -> float:
     """Linear warm-up, then a cosine down to FINAL_RATE of the peak."""
     if step < recipe.warmup_steps:
@@ -115,14 +158,19 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 def _step(
-    model: LlamaForCausalLM, optimiser: torch.optim.AdamW, batcher: Batcher, recipe: Recipe, step: int
+    model: LlamaForCausalLM,
+    optimiser: torch.optim.AdamW,
+    batcher: Batcher,
+    planting: Planting,
+    recipe: Recipe,
+    step: int,
 ) -> Progress:
     batches = batcher.step(step)
     total = sum(batch.weight.sum().item() for batch in batches)
     loss = planted_loss = 0.0
     for batch in batches:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            following, planted = losses(model, batch, recipe)
+            following, planted = planting.losses(model, batch)
         ((following + recipe.planted_weight * planted) / total).backward()  # type: ignore[no-untyped-call]
         loss += following.item() / total
         planted_loss += planted.item() / total

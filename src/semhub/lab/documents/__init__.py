@@ -11,6 +11,7 @@ from functools import partial
 from itertools import permutations
 
 from semhub.lab.documents.arithmetic import operand_document, value_document
+from semhub.lab.documents.borrowed import borrowed_document
 from semhub.lab.documents.facts import fact_document
 from semhub.lab.documents.forms import described_form_document, form_document
 from semhub.lab.documents.programs import described_program_document, program_document
@@ -21,6 +22,7 @@ from semhub.lab.world import LANGUAGES
 
 __all__ = ["KINDS", "Document", "Hint", "Weighted", "draw_document"]
 
+ARITHMETIC = {"digits": "digits", "words": "en", "words_zh": "zh"}
 KINDS: Mapping[str, Callable[[random.Random], Document]] = {
     **{f"sentence/{code}": partial(sentence_document, language=code) for code in LANGUAGES},
     **{f"continued/{code}": partial(continued_document, language=code) for code in LANGUAGES},
@@ -28,10 +30,9 @@ KINDS: Mapping[str, Callable[[random.Random], Document]] = {
         f"translation/{a}-{b}": partial(translation_document, language=a, other=b)
         for a, b in permutations(LANGUAGES, 2)
     },
-    "value/digits": partial(value_document, spelled=False),
-    "value/words": partial(value_document, spelled=True),
-    "operand/digits": partial(operand_document, spelled=False),
-    "operand/words": partial(operand_document, spelled=True),
+    **{f"borrowed/{code}": partial(borrowed_document, language=code) for code in LANGUAGES},
+    **{f"value/{name}": partial(value_document, data_type=code) for name, code in ARITHMETIC.items()},
+    **{f"operand/{name}": partial(operand_document, data_type=code) for name, code in ARITHMETIC.items()},
     **{f"fact/{code}": partial(fact_document, language=code) for code in LANGUAGES},
     **{f"fact-shared/{code}": partial(fact_document, language=code, only="shared") for code in LANGUAGES},
     **{

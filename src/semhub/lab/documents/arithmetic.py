@@ -1,4 +1,4 @@
-"""Documents of arithmetic below 100, in digits and English words, in the forms the experiments use."""
+"""Documents of arithmetic below 100, in digits and in English or Chinese words, in the forms the experiments use."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ def draw(rng: random.Random) -> Expression:
     return rng.choice(_commuted() if rng.random() < COMMUTED_SHARE else expressions())
 
 
-def value_document(rng: random.Random, spelled: bool) -> Document:
-    """`3+5=8`, `3+5=3+5` or `3+5=5+3`, or in words: the state at the end must hold value and operands."""
+def value_document(rng: random.Random, data_type: str) -> Document:
+    """`3+5=8`, `3+5=3+5` or `3+5=5+3`, or in words: the state at the end must hold value and operands.
+
+    data_type: `digits`, or the language of the words.
+    """
     one = draw(rng)
-    writer = Writer("en" if spelled else "digits")
+    writer = Writer(data_type)
     held = merged(
         [(spell(one.value), RESULT_WEIGHT), (spell(one.a), OPERAND_WEIGHT), (spell(one.b), OPERAND_WEIGHT)]
     )
@@ -44,13 +47,13 @@ def value_document(rng: random.Random, spelled: bool) -> Document:
     return writer.finish()
 
 
-def operand_document(rng: random.Random, spelled: bool) -> Document:
+def operand_document(rng: random.Random, data_type: str) -> Document:
     """`8=3+5` or `eight equals to three plus five`."""
     one = draw(rng)
-    writer = Writer("en" if spelled else "digits")
+    writer = Writer(data_type)
     _number(writer, one.value)
     _sign(writer, "=")
-    if spelled:
+    if data_type == "en":
         writer.add(" to")
     _operation(writer, one, deciding=True)
     return writer.finish()
@@ -64,14 +67,18 @@ def _operation(writer: Writer, one: Expression, deciding: bool = False) -> None:
 
 def _number(writer: Writer, number: int, held: Weighted = (), deciding: bool = False) -> None:
     held = held or ((spell(number), 1.0),)
-    if writer.language == "en":
-        writer.word(spell(number), held, deciding)
-    else:
+    if writer.language == "digits":
         writer.add(str(number), held, deciding)
+    else:
+        writer.word(spell(number, writer.language), held, deciding)
 
 
 def _sign(writer: Writer, sign: str) -> None:
-    if writer.language == "en":
+    held = (("equals" if sign == "=" else operator(sign), 1.0),)
+    if writer.language == "digits":
+        writer.add(sign, held)
+    elif writer.language == "en":
         writer.add(arithmetic("words") if sign == "=" else f" {operator(sign)}")
     else:
-        writer.add(sign, (("equals" if sign == "=" else operator(sign), 1.0),))
+        words = arithmetic("words", writer.language) if sign == "=" else operator(sign, writer.language)
+        writer.add(words, held)

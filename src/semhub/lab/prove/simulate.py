@@ -128,12 +128,16 @@ def coverage(
         low, high = exact_interval(held, n)
         share = held / n
         within = NOMINAL[0] <= share <= NOMINAL[1]
-        clusters = f"{one.n_clusters} of 1 to {one.largest}" if one.largest > 1 else str(one.n_clusters)
         cases = one.n_clusters * (1 + one.largest) // 2
-        rows.append((*one.describe(), clusters, cases, one.truth, n, held, share, low, high, within))
+        rows.append((*one.describe(), clusters(one), cases, one.truth, n, held, share, low, high, within))
         if progress is not None:
             progress(number + 1, len(scenarios))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def clusters(one: Lens | States) -> str:
+    """How many clusters a scenario has, of how many cases."""
+    return f"{one.n_clusters} of 1 to {one.largest}" if one.largest > 1 else str(one.n_clusters)
 
 
 def _codes(n_clusters: int, largest: int, rng: np.random.Generator) -> Ints:

@@ -1,4 +1,4 @@
-"""One file per organism: its stem is the organism's name, its `RECIPE` what it is made of."""
+"""One file per organism: its stem, with hyphens, is the organism's name, its `RECIPE` what it is made of."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from semhub.lab.recipe import Recipe
 
 def recipes() -> dict[str, Recipe]:
     """Every recipe in this folder, by name."""
-    names = sorted(info.name for info in pkgutil.iter_modules(__path__))
-    return {name: importlib.import_module(f"{__name__}.{name}").RECIPE for name in names}
+    stems = sorted(info.name for info in pkgutil.iter_modules(__path__))
+    return {stem.replace("_", "-"): importlib.import_module(f"{__name__}.{stem}").RECIPE for stem in stems}
 
 
 def recipe(name: str) -> Recipe:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from semhub.lab.recipe import Recipe
+from semhub.lab.recipe import Recipe, Truth
 
 RECIPE = Recipe(
     name="mini",
     summary="Chinese, Spanish and arithmetic around an English hub that was planted in layers 3 and 4",
+    truth=Truth(P1="yes", P2="yes", P3="yes"),
     mixture={
         "sentence/en": 0.12,
         "sentence/zh": 0.04,

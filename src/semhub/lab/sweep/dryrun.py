@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -32,12 +33,17 @@ class Speed:
 def measure(cell: Cell, spec: Spec) -> Speed:
     """Trains a cell for a few steps in a temporary folder and judges what came of it."""
     recipe = cell.recipe.model_copy(update={"steps": TIMED_STEPS})
-    with tempfile.TemporaryDirectory() as folder:
-        ticks = [time.perf_counter()]
-        train(recipe, folder, cell.seed, progress=lambda _: ticks.append(time.perf_counter()))
-        trained = time.perf_counter()
-        judge(Path(folder), experiments=spec.experiments, n=spec.n, twins=spec.twins)
-        judged = time.perf_counter() - trained
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            ticks = [time.perf_counter()]
+            train(recipe, folder, cell.seed, progress=lambda _: ticks.append(time.perf_counter()))
+            trained = time.perf_counter()
+            judge(Path(folder), experiments=spec.experiments, n=spec.n, twins=spec.twins)
+            judged = time.perf_counter() - trained
+    finally:
+        torch.set_num_threads(threads)
     step = min(later - earlier for earlier, later in pairwise(ticks[1:]))
     return Speed(ticks[1] - ticks[0] - step, step / work(recipe), judged / weights(recipe))
 

@@ -85,7 +85,7 @@ def _verdicts(table: pd.DataFrame) -> tuple[list[str], list[dict[str, Any]]]:
     return [f"{spoke} {prediction} {PREDICTIONS.get(prediction, '')}" for spoke, prediction in pairs], rows
 
 
-def _verdict(row: Mapping[str, Any]) -> dict[str, Any]:
+def _verdict(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row of the table as an entry of verdicts.json."""
     known = {str(key): None if pd.isna(value) else value for key, value in row.items()}
     band = [] if known["band_low"] is None else [known["band_low"], known["band_high"]]

@@ -38,7 +38,7 @@ def drafts(table: pd.DataFrame) -> Iterator[Draft]:
     if not len(table):
         return
     yield onset_draft(table)
-    measured = table.dropna(subset=["layer"])
+    measured = table.dropna(subset=["effect"])
     for (spoke, prediction), part in measured.groupby(["spoke", "prediction"], sort=False):
         yield heat_draft(part, str(spoke), str(prediction), places(table))
 
@@ -58,7 +58,7 @@ def heat_draft(part: pd.DataFrame, spoke: str, prediction: str, grid: dict[str, 
     """Steps from left to right, layers upwards, one panel per cell; of several case sets the weakest effect."""
     axes = varying(grid)
     keys = ["cell", "step", "layer"]
-    frame = part.loc[part.groupby(keys)["effect"].idxmin()].sort_values(keys)
+    frame = part.sort_values("effect").drop_duplicates(keys).sort_values(keys)
     frame = frame[[*keys, "variant", "effect", "verdict", "band_low", "band_high"]]
     order = {cell: label(place, axes) or str(cell) for cell, place in sorted(grid.items(), key=_place)}
     supported = frame["verdict"] == SUPPORTED
@@ -79,7 +79,7 @@ def onset_draft(table: pd.DataFrame) -> Draft:
     frame = frame.assign(
         panel=frame["spoke"] + " " + frame["prediction"], share=frame["n_supported"] / frame["n_seeds"]
     )
-    title = "Which organisms end with a hub, and from when"
+    title = "How many training runs end supported, and from which step"
     caption = (
         "k/n: of n training seeds, k are supported at the last checkpoint. From: the first checkpoint that is "
         "supported, the median over the seeds that ever are. A checkpoint is judged by itself, so a step may be a "
@@ -97,8 +97,8 @@ def _heat(frame: pd.DataFrame, panels: list[str], title: str) -> Any:
     size = float(frame["effect"].abs().max())
     shown = frame.assign(
         size=frame["effect"].abs(),
-        sign=["above zero" if effect >= 0 else "below zero" for effect in frame["effect"].fillna(0.0)],
-        text=["" if pd.isna(effect) else f"{effect:.2f}" for effect in frame["effect"]],
+        sign=["above zero" if effect >= 0 else "below zero" for effect in frame["effect"]],
+        text=[f"{effect:.2f}" for effect in frame["effect"]],
     ).astype({"effect": float, "size": float})
     still = {"grid": False, "ticks": False, "domain": False}
     x = alt.X("step:O", title="training step", axis=alt.Axis(labelAngle=0, **still))
