@@ -1,7 +1,8 @@
 """The instrument on one model, without a run folder: the verdicts and what they rest on.
 
 The same units, tests and corrections as `semhub run`, of the deciding case sets alone, so that hundreds of
-organisms can be judged in the time that their reports would take.
+organisms can be judged in the time that their reports would take. Twins can only take a verdict away and enter no
+correction: they are run where everything else holds.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import pandas as pd
 from semhub import models
 from semhub.models.base import Adapter
 from semhub.runs.config import RunConfig
-from semhub.runs.execute import prepare
-from semhub.runs.plan import Built, units
+from semhub.runs.execute import Prepared, prepare
+from semhub.runs.plan import Built, Unit, units
 from semhub.runs.shard import run_unit
 from semhub.stats.tables import by_variant
-from semhub.stats.verdict import decide
+from semhub.stats.verdict import SUPPORTED, decide
 from semhub.types import LensSet, PairSet
 
 
@@ -74,16 +75,28 @@ def judge(
         )
         for item in prepared.built
     )
-    frames = [
-        run_unit(adapter, unit, config, prepared.tokens, lambda _: None)[0] for unit in units(built, twins)
-    ]
-    rows = pd.concat(frames, ignore_index=True)
-    verdicts = decide(
-        by_variant(rows),
+    frames = [_rows(adapter, unit, config, prepared) for unit in units(built, 0)]
+    verdicts = _decide(frames, built, prepared, config)
+    shown = {v["spoke"] for v in verdicts if v["prediction"] == "P1" and v["verdict"] == SUPPORTED}
+    if shown and twins:
+        pairs = [item for item in built if item.experiment.spoke in shown]
+        frames += [_rows(adapter, unit, config, prepared) for unit in units(pairs, twins) if unit.twin]
+        verdicts = _decide(frames, built, prepared, config)
+    return Judgement(verdicts, prepared.dominant, pd.concat(frames, ignore_index=True), built)
+
+
+def _rows(adapter: Adapter, unit: Unit, config: RunConfig, prepared: Prepared) -> pd.DataFrame:
+    return run_unit(adapter, unit, config, prepared.tokens, lambda _: None)[0]
+
+
+def _decide(
+    frames: list[pd.DataFrame], built: tuple[Built, ...], prepared: Prepared, config: RunConfig
+) -> list[dict[str, Any]]:
+    return decide(
+        by_variant(pd.concat(frames, ignore_index=True)),
         list(dict.fromkeys(item.experiment.spoke for item in built)),
         {item.experiment.id: [one.variant for one in item.sets] for item in built},
-        seed,
+        config.seed,
         dominant_found=prepared.dominant["status"] != "none",
         n_draws=config.n_draws,
     )
-    return Judgement(verdicts, prepared.dominant, rows, built)
