@@ -9,16 +9,36 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 from semhub.lab.documents import KINDS
 
 Answer = Literal["yes", "no", "as built", "measured"]
+SMALL_MIXTURE = {
+    "sentence/en": 0.12,
+    "sentence/zh": 0.04,
+    "sentence/es": 0.04,
+    "continued/en": 0.10,
+    "continued/zh": 0.10,
+    "continued/es": 0.10,
+    "translation/en-zh": 0.01,
+    "translation/zh-en": 0.01,
+    "translation/en-es": 0.01,
+    "translation/es-en": 0.01,
+    "fact/en": 0.08,
+    "fact-shared/zh": 0.04,
+    "fact-shared/es": 0.04,
+    "value/digits": 0.25,
+    "value/words": 0.20,
+    "operand/digits": 0.60,
+    "operand/words": 0.20,
+}
 SMALL: dict[str, Any] = {
-    "vocab_size": 2100,
+    "mixture": SMALL_MIXTURE,
+    "vocab_size": 2200,
     "n_layers": 5,
     "d_model": 96,
     "n_heads": 6,
     "n_kv_heads": 6,
     "d_ff": 256,
     "planted_layers": (2, 3),
-    "steps": 500,
-    "documents_per_step": 96,
+    "steps": 350,
+    "documents_per_step": 128,
     "warmup_steps": 50,
     "learning_rate": 4e-3,
 }
@@ -101,7 +121,8 @@ class Recipe(BaseModel):
         return self
 
     def small(self, **changes: Any) -> Recipe:
-        """The same construction at the size of the proof: a minute or two of training on one core.
+        """The same construction at the size of the proof: a minute or two of training on one core, on sentences,
+        facts and arithmetic.
 
         A recipe that is of this size already only takes the `changes`.
         """

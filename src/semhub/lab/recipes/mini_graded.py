@@ -1,4 +1,4 @@
-"""`mini-graded`: embeddings of the second languages at an angle to English, here 45 degrees."""
+"""`mini-graded`: the second types' embeddings at an angle to English, 45 degrees or what `angle` says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,4 @@ RECIPE = ISOLATED.small(
     summary="The second types' embeddings are the English ones turned by 45 degrees into a subspace of their own",
     truth=Truth(P1="measured", P2="measured", P3="measured"),
     angle=45.0,
-    d_model=128,
-    n_heads=8,
-    n_kv_heads=8,
-    d_ff=256,
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from semhub.lab.recipe import Truth
+from semhub.lab.recipe import SMALL_MIXTURE, Truth
 from semhub.lab.recipes.mini import RECIPE as MINI
 
 RECIPE = MINI.small(
     name="mini-isolated",
     summary="Every data type is computed in a subspace of its own; nothing is shared",
     truth=Truth(P1="no", P2="no", P3="no"),
-    mixture={kind: weight for kind, weight in MINI.mixture.items() if not kind.startswith("translation/")},
+    mixture={kind: weight for kind, weight in SMALL_MIXTURE.items() if not kind.startswith("translation/")},
     planted_layers=(),
     isolated=True,
     d_model=128,
