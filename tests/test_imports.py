@@ -13,6 +13,18 @@ SOURCE = Path(__file__).parent.parent / "src" / "semhub"
 
 # A part of the package (the longest matching prefix decides) -> the other parts it may import.
 LEAVES = {"types", "errors"}
+PROOF = LEAVES | {
+    "lab",
+    "lab.world",
+    "lab.pool",
+    "lab.judge",
+    "models",
+    "runs",
+    "results",
+    "stats",
+    "figures",
+    "report",
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
@@ -32,6 +44,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "figures": LEAVES | {"registry", "results"},
     "report": LEAVES | {"registry", "results", "figures"},
     "lab": LEAVES | {"registry", "data", "lab.world"},
+    "lab.pool": LEAVES | {"runs.store"},
+    "lab.judge": LEAVES | {"results", "models", "stats", "runs"},
+    "lab.prove": PROOF | {"registry", "data", "capture", "lens", "steer", "measures"},
+    "lab.sweep": PROOF | {"registry"},
+    "lab.cli": LEAVES | {"lab", "lab.prove", "lab.sweep"},
     "runs": LEAVES
     | {"registry", "results", "data", "spokes", "organisms", "models"}
     | {"capture", "lens", "steer", "stats", "measures", "figures", "report"},

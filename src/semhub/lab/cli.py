@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from semhub.errors import UsageError
 from semhub.lab.prove.cli import EXAMPLE as PROVE_EXAMPLE
@@ -67,7 +66,7 @@ def train_command(
     "list", help="List the recipes and what is true of each.", epilog="Example: semhub lab list --json"
 )
 def list_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """A table on stdout, or a JSON list."""
+    """Two lines for each on stdout, or a JSON list."""
     import json
 
     from semhub.lab.recipes import recipes
@@ -76,11 +75,14 @@ def list_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
     if as_json:
         typer.echo(json.dumps([one.model_dump(mode="json") for one in found.values()], ensure_ascii=False))
         return
-    table = Table("recipe", "what it is", "planted layers", "steps")
+    width = max(map(len, found)) + 2
     for name, one in found.items():
-        planted = ", ".join(map(str, one.planted_layers)) or "none"
-        table.add_row(name, one.summary, planted, str(one.steps))
-    Console().print(table)
+        layers = (
+            f", planted in layers {', '.join(map(str, one.planted_layers))}" if one.planted_layers else ""
+        )
+        truth = ", ".join(f"{prediction} {answer}" for prediction, answer in one.truth.model_dump().items())
+        typer.echo(f"{name:<{width}}{truth}{layers}; {one.steps:,} steps")
+        typer.echo(f"{'':<{width}}{one.summary}")
 
 
 @app.command(

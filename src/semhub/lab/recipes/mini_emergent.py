@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from semhub.lab.recipe import Truth
 from semhub.lab.recipes.mini import RECIPE as MINI
 
 RECIPE = MINI.small(
     name="mini-emergent",
     summary="Nothing is planted: rare second types, parallel and code-switched documents, facts told in English only",
+    truth=Truth(),
     mixture={
         "sentence/en": 0.20,
         "sentence/zh": 0.03,
