@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from semhub.lab.prove.jobs import FLORES, FLORES_N, WORLD, Record
+from semhub.lab.prove.jobs import PAIRS, WORLD, Record
 from semhub.stats.verdict import SUPPORTED, UNTESTABLE
 
 SEMHUB = "semhub"
@@ -45,7 +45,7 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
 
 
 def _place(place: str, n: int) -> dict[str, Any]:
-    return {"place": place, "n": FLORES_N if place == FLORES else n}
+    return {"place": place, "n": PAIRS.get(place, n)}
 
 
 def _verdict(one: Mapping[str, Any], truth: Mapping[str, str], place: str) -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from semhub.lab.judge import judge
 from semhub.lab.prove.cases import SpokeCases, spoke_cases
-from semhub.lab.prove.jobs import FLORES, FLORES_N, WORLD, Settings
+from semhub.lab.documents.borrowed import borrowed_pairs
+from semhub.lab.prove.jobs import BORROWED, FLORES, PAIRS, WORLD, Settings
 from semhub.lab.prove.rivals import Rival, claims_by_spoke, rivals
 from semhub.lab.prove.transfer import share_answered, tells_facts
 from semhub.lab.recipe import Recipe
@@ -18,7 +22,7 @@ from semhub.models.base import Adapter
 SIMILARITIES = ("language.similarity", "arithmetic.similarity")
 EXPERIMENTS = (*SIMILARITIES, "language.lens", "arithmetic.lens")
 SIZES = (50, 100, 200)
-FLORES_OPTIONS: dict[str, Any] = {"languages": ("zh",), "dominant": "en"}
+LANGUAGE, DOMINANT = "zh", "en"  # of the places with sentence pairs of their own
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +36,7 @@ class Bench:
     _cases: dict[str, list[SpokeCases]] = field(default_factory=dict)
 
     def cases(self, place: str) -> list[SpokeCases]:
-        """The rivals' cases: those of the micro-world in the language that semhub scored, or FLORES pairs."""
+        """The rivals' cases: those of the micro-world in the language that semhub scored, or a place's pairs."""
         if place not in self._cases:
             if place == WORLD:
                 scored = self.parts[f"verdicts/{WORLD}"]["dominant"]["scored"]
@@ -40,14 +44,8 @@ class Bench:
                     self.model, EXPERIMENTS, n=self.settings.n, seed=self.seed, dominant=scored
                 )
             else:
-                found = spoke_cases(
-                    self.model,
-                    ("language.similarity",),
-                    n=FLORES_N,
-                    seed=self.seed,
-                    data={"flores": str(self.settings.flores)},
-                    **FLORES_OPTIONS,
-                )
+                with sentence_pairs(place, self.seed, self.settings) as options:
+                    found = spoke_cases(self.model, ("language.similarity",), seed=self.seed, **options)
             self._cases[place] = found
         return self._cases[place]
 
@@ -62,10 +60,12 @@ def parts(recipe: Recipe, settings: Settings) -> dict[str, Part]:
     if recipe.angle is not None:
         out |= {f"size/{n}": partial(_size, n=n) for n in SIZES if n < settings.n}
     out |= {f"rival/{WORLD}/{one.name}": partial(_rival, place=WORLD, rival=one) for one in methods}
-    if settings.flores is not None:
-        out[f"verdicts/{FLORES}"] = _flores
-        similar = [one for one in methods if one.prediction == "P1"]
-        out |= {f"rival/{FLORES}/{one.name}": partial(_rival, place=FLORES, rival=one) for one in similar}
+    places = [FLORES] if settings.flores is not None else []
+    places += [BORROWED] if recipe.side == "shared" else []
+    similar = [one for one in methods if one.prediction == "P1"]
+    for place in places:
+        out[f"verdicts/{place}"] = partial(_pairs, place=place)
+        out |= {f"rival/{place}/{one.name}": partial(_rival, place=place, rival=one) for one in similar}
     if tells_facts(recipe):
         out["transfer"] = lambda bench: share_answered(bench.model)
     return out
@@ -81,18 +81,31 @@ def _size(bench: Bench, n: int) -> dict[str, Any]:
     return {"verdicts": found.verdicts, "dominant": found.dominant}
 
 
-def _flores(bench: Bench) -> dict[str, Any]:
-    found = judge(
-        bench.model,
-        experiments=("language.similarity",),
-        n=FLORES_N,
-        twins=bench.settings.twins,
-        seed=bench.seed,
-        data={"flores": str(bench.settings.flores)},
-        **FLORES_OPTIONS,
-    )
+def _pairs(bench: Bench, place: str) -> dict[str, Any]:
+    with sentence_pairs(place, bench.seed, bench.settings) as options:
+        found = judge(
+            bench.model,
+            experiments=("language.similarity",),
+            twins=bench.settings.twins,
+            seed=bench.seed,
+            **options,
+        )
     tested = [one for one in found.verdicts if one["prediction"] == "P1"]
     return {"verdicts": tested, "dominant": found.dominant}
+
+
+@contextmanager
+def sentence_pairs(place: str, seed: int, settings: Settings) -> Iterator[dict[str, Any]]:
+    """n, data, languages and dominant of a place with sentence pairs of its own, while its files exist."""
+    options: dict[str, Any] = {"n": PAIRS[place], "languages": (LANGUAGE,), "dominant": DOMINANT}
+    if place == FLORES:
+        yield {**options, "data": {"flores": str(settings.flores)}}
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "pairs.tsv"
+        lines = ["\t".join(pair) for pair in borrowed_pairs(PAIRS[place], seed, LANGUAGE, DOMINANT)]
+        path.write_text("\n".join([f"{LANGUAGE}\t{DOMINANT}", *lines]) + "\n", encoding="utf-8")
+        yield {**options, "data": {"pairs": str(path)}}
 
 
 def _rival(bench: Bench, place: str, rival: Rival) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from semhub.lab.pool import Job
 from semhub.lab.recipe import Recipe
 from semhub.lab.recipes import recipe, recipes
 
-WORLD, FLORES = "micro-world", "FLORES"
-FLORES_N = 200
+WORLD, FLORES, BORROWED = "micro-world", "FLORES", "shared names"
+PAIRS = {FLORES: 200, BORROWED: 600}  # place with sentence pairs of its own -> how many are drawn
 ANGLES = (0, 15, 30, 45, 60, 70, 80, 90)
 WORK = "semhub.lab.prove.work:work"
 Record = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from semhub.lab.prove.claims import OUTSIDE, SEMHUB
-from semhub.lab.prove.jobs import FLORES, FLORES_N, WORLD
+from semhub.lab.prove.jobs import BORROWED, FLORES, PAIRS, WORLD
 from semhub.lab.prove.rivals import Rival
 from semhub.lab.prove.tables import Proof
 
@@ -23,7 +23,8 @@ is asked about other cases. Intervals of shares are exact (Clopper and Pearson, 
 
 A **false alarm** is a claim where the construction says no; a model with several such cells counts once. A model is
 **found** if every cell is claimed whose answer is yes. On real sentences ({flores}) the models know nothing: what is
-absent by construction is absent there too, and whatever else they show there is neither right nor wrong."""
+absent by construction is absent there too, and whatever else they show there is neither right nor wrong. `{names}`:
+sentences of the micro-world, half of which have the same Latin names and digits on both sides, as real pairs do."""
 METHODS = """## The methods
 
 All see the same cases. A rival has a type of input (Chinese, Spanish) as semhub has it: it must claim every one of a
@@ -42,7 +43,7 @@ The share of 95% intervals that hold the known truth of simulated data sets; ask
 
 def page(proof: Proof, coverage: pd.DataFrame | None, methods: Sequence[Rival], chart: str | None) -> str:
     """The whole page. chart: the name of the power curve's file, without its ending, if there is one."""
-    parts = [INTRODUCTION.format(size=_size(proof), flores=f"{FLORES}, {FLORES_N} pairs drawn")]
+    parts = [INTRODUCTION.format(size=_size(proof), flores=f"{FLORES}, {PAIRS[FLORES]} pairs drawn", names=BORROWED)]
     parts.append("## False alarms and finds\n\n" + totals_table(proof.totals))
     parts.append("## The models\n\n" + _models(proof.models))
     parts.append("## semhub's verdicts by model\n\n" + _verdicts(proof.rates))
@@ -85,7 +86,7 @@ def _cell(value: object) -> str:
 def _size(proof: Proof) -> str:
     models = int(proof.models["models"].sum())
     n = int(proof.claims.loc[proof.claims["place"] == WORLD, "n"].max())
-    return f"Here: {models} models of {len(proof.models)} kinds, n = {n} cases in each experiment."
+    return f"\nHere: {models} models, {len(proof.models)} recipes, n = {n} cases in each experiment."
 
 
 def totals_table(totals: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from semhub.lab.prove.claims import COLUMNS, SEMHUB, claims_of
-from semhub.lab.prove.jobs import FLORES, WORLD, Record
+from semhub.lab.prove.jobs import WORLD, Record
 from semhub.lab.prove.rates import rates, totals
 
 ENOUGH_POWER = 0.8
@@ -43,7 +43,7 @@ def make(records: Iterable[Record]) -> Proof:
     claims = claims.astype(dict.fromkeys(("angle", "p", "effect"), float))
     size = {one["recipe"]["name"]: one["n"] for one in every}
     own = claims["recipe"].map(size)
-    usual = claims[(claims["n"] == own) | (claims["place"] == FLORES)]
+    usual = claims[(claims["n"] == own) | (claims["place"] != WORLD)]
     graded = claims[(claims["method"] == SEMHUB) & (claims["place"] == WORLD) & claims["angle"].notna()]
     power = _power(graded)
     return Proof(
