@@ -6,6 +6,7 @@ import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections import deque
@@ -29,6 +30,7 @@ ENVIRONMENT = {  # one thread each, and no bars of theirs
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 CONTEXT = multiprocessing.get_context("spawn")
+PATIENCE = 5.0  # seconds for a process to tidy up
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class _Worker:
 
     def end(self) -> None:
         self.process.terminate()
+        self.process.join(PATIENCE)
+        self.process.kill()
         self.process.join()
         self.pipe.close()
 
@@ -157,6 +161,7 @@ def _serve(pipe: Connection) -> None:
 
     global _to_pool
     _to_pool = pipe
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:

@@ -36,7 +36,7 @@ def curve(prediction: str, variant: str, estimate: list[float | None], null: flo
 
 
 def checkpoint(step: int, p1: str, p2: str, height: float) -> dict[str, Any]:
-    shape = [0.0, 0.5, 1.0, 0.75, 0.25, 0.125]
+    shape = [0.0625, 0.5, 1.0, 0.75, 0.25, 0.125]
     return {
         "step": step,
         "loss": 3.0 - step / 20,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -11,6 +12,8 @@ import torch
 
 from semhub.errors import DataError
 from semhub.lab.pool import report
+
+LOCKS: list[object] = []
 
 
 def add(a: int, b: int) -> dict[str, object]:
@@ -27,5 +30,6 @@ def die() -> None:
 
 
 def never(started: str) -> None:
+    LOCKS.append(multiprocessing.get_context("spawn").RLock())  # what a killed process would leave behind
     Path(started).write_text(str(os.getpid()), encoding="utf-8")
     time.sleep(600)

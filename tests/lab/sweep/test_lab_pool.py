@@ -92,6 +92,7 @@ def test_ctrl_c_ends_the_processes_and_keeps_what_is_done(tmp_path: Path) -> Non
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the pool and to its processes
     said = process.communicate(timeout=20)[1].decode()
     assert said.count("KeyboardInterrupt") == 1
+    assert "leaked" not in said
     assert (tmp_path / "add.json").exists()
     assert not (tmp_path / "never.json").exists()
     with pytest.raises(ProcessLookupError):

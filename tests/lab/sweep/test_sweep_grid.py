@@ -75,6 +75,8 @@ def test_an_id_is_of_all_that_decides_the_result() -> None:
     ]
     assert one.id not in {other[0].id for other in others}
     assert len({other[0].id for other in others}) == len(others)
+    sizes = [grid({"seed": 1, "steps": 20}, full_size=full)[0].id for full in (True, False)]
+    assert sizes[0] != sizes[1]
     assert one.id in {cell.id for cell in grid({"seed": [0, 1, 2]})}
 
 

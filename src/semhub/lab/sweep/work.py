@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -104,8 +103,6 @@ def _train(recipe: Recipe, seed: int, steps: Sequence[int], folder: Path, kept: 
     for _ in range(2):
         if all(_written(_at(folder, step)) for step in later):
             break
-        if _written(folder):
-            shutil.rmtree(folder)
         train(recipe, folder, seed, checkpoint_every=every, progress=note, snapshots=later)
     if 0 in steps and not _written(_at(folder, 0)):
         train(recipe.model_copy(update={"steps": 0}), _at(folder, 0), seed)
