@@ -92,7 +92,7 @@ def list_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
 )
 def sweep_command(
     config: Annotated[Path | None, typer.Option(help="YAML file with recipe, axes, snapshots ...")] = None,
-    recipe: Annotated[str | None, typer.Option(help="What is varied [default: mini].")] = None,
+    recipe: Annotated[str | None, typer.Option(help="What is varied (default: mini).")] = None,
     dominant_share: Annotated[
         str | None, typer.Option(help="Of all documents, those in the dominant language: 0.5,0.7.")
     ] = None,
@@ -103,19 +103,19 @@ def sweep_command(
     depth: Annotated[str | None, typer.Option(help="Layers: 4,6.")] = None,
     steps: Annotated[str | None, typer.Option(help="Training steps: 300,600.")] = None,
     planted_weight: Annotated[str | None, typer.Option(help="Of the planted loss: 0,0.1,0.5.")] = None,
-    seed: Annotated[str | None, typer.Option(help="Training seeds: 0,1,2 [default: 0].")] = None,
+    seed: Annotated[str | None, typer.Option(help="Training seeds: 0,1,2 (default: 0).")] = None,
     snapshots: Annotated[
-        str | None, typer.Option(help="Checkpoints to judge: how many, or their steps [default: 6].")
+        str | None, typer.Option(help="Checkpoints to judge: how many, or their steps (default: 6).")
     ] = None,
-    n: Annotated[int | None, typer.Option(help="Cases per experiment [default: 300].")] = None,
-    twins: Annotated[int | None, typer.Option(help="Re-initialised copies as control [default: 19].")] = None,
+    n: Annotated[int | None, typer.Option(help="Cases per experiment (default: 300).")] = None,
+    twins: Annotated[int | None, typer.Option(help="Re-initialised copies as control (default: 19).")] = None,
     full_size: Annotated[
         bool, typer.Option("--full-size", help="Train at the recipe's own size, not at that of the proof.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Processes, one core each [default: all cores].")
+        int | None, typer.Option(help="Processes, one core each (default: all cores).")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The sweep's folder [default: runs/sweep-RECIPE].")] = None,
+    out: Annotated[Path | None, typer.Option(help="The sweep's folder (default: runs/sweep-RECIPE).")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the cells and the expected time; train nothing.")
     ] = False,

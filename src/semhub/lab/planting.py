@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM
 
@@ -40,19 +40,26 @@ class Planting:
             states = model.model.norm(trunk.hidden_states[layer].flatten(0, 1)[batch.planted_row])
             if self.rotation is not None:
                 states = states @ self.rotation.to(states.dtype)
-            planted = planted + self._taught(model.lm_head(states).float(), batch) / len(layers)
+            planted = planted + self._taught(states, model.lm_head, batch) / len(layers)
         return following, planted
 
-    def _taught(self, scores: Tensor, batch: Batch) -> Tensor:
-        """The planted loss of one layer; scores [planted row, vocab]."""
+    def _taught(self, states: Tensor, unembed: nn.Linear, batch: Batch) -> Tensor:
+        """The planted loss of one layer; states [planted row, d_model], as the unembedding takes them.
+
+        Single scores are products of a state with a row of the unembedding: indexing the matrix of all scores would
+        make its gradient in full.
+        """
         count = torch.zeros(len(batch.planted_row)).index_add(0, batch.planted_index, batch.planted_weight)
+        scores = unembed(states).float()
+        normaliser = scores.logsumexp(-1)
         if self.frequency is not None:
-            prior: Tensor = (scores.logsumexp(-1) - scores @ self.frequency) @ count
+            prior: Tensor = (normaliser - scores @ self.frequency) @ count
             return prior
-        held = scores.logsumexp(-1)[batch.planted_index] - scores[batch.planted_index, batch.planted_token]
+        of_token = states[batch.planted_index] * unembed.weight[batch.planted_token]
+        held = normaliser[batch.planted_index] - of_token.float().sum(-1)
         taught: Tensor = held @ batch.planted_weight
         for rows, words in batch.surface:
-            own = scores[rows][:, words]
+            own = F.linear(states[rows], unembed.weight[words]).float()
             unevenness = own.logsumexp(-1) - own.mean(-1) - math.log(len(words))
             taught = taught + self.recipe.planted_flatness * (unevenness @ count[rows])
         return taught

@@ -37,7 +37,7 @@ SMALL: dict[str, Any] = {
     "n_kv_heads": 6,
     "d_ff": 256,
     "planted_layers": (2, 3),
-    "steps": 350,
+    "steps": 500,
     "documents_per_step": 128,
     "warmup_steps": 50,
     "learning_rate": 4e-3,

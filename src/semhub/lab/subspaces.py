@@ -75,7 +75,10 @@ class Zeros:
         self._recipe, self._used = recipe, used
         self._head_dim = model.config.head_dim
         self.masks = list(self._masks(model))
-        for parameter, mask in self.masks:  # of a zero state the norm's gradient is huge, and clipping counts it
+        for (
+            parameter,
+            mask,
+        ) in self.masks:  # of a zero state the norm's gradient is huge, and clipping counts it
             parameter.register_hook(mask.mul)
 
     @torch.no_grad()

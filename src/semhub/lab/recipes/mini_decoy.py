@@ -15,4 +15,5 @@ RECIPE = ISOLATED.small(
     n_heads=10,
     n_kv_heads=10,
     d_ff=320,
+    steps=400,
 )

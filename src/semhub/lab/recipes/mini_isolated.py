@@ -12,6 +12,7 @@ RECIPE = MINI.small(
     mixture={kind: weight for kind, weight in SMALL_MIXTURE.items() if not kind.startswith("translation/")},
     planted_layers=(),
     isolated=True,
+    steps=300,
     d_model=128,
     n_heads=8,
     n_kv_heads=8,
