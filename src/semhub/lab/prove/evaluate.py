@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from semhub.lab.documents.borrowed import borrowed_pairs
 from semhub.lab.judge import judge
 from semhub.lab.prove.cases import SpokeCases, spoke_cases
-from semhub.lab.documents.borrowed import borrowed_pairs
 from semhub.lab.prove.jobs import BORROWED, FLORES, PAIRS, WORLD, Settings
 from semhub.lab.prove.rivals import Rival, claims_by_spoke, rivals
 from semhub.lab.prove.transfer import share_answered, tells_facts
