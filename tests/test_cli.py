@@ -336,6 +336,11 @@ def test_a_run_from_end_to_end(command: list[str], tmp_path: Path, capfd: Captur
     assert (out / "report.html").stat().st_size > 10_000
     assert list((out / "figures").glob("*.svg"))
 
+    again = semhub(capfd, *command, "--out", out)
+    assert again.status == 0
+    assert "continuing: 4 of 4 shards are there already" in again.err
+    assert "0%" not in again.err
+
     merged = semhub(capfd, "report", out, "--csv", "--json")
     found = json.loads(merged.out)
     assert found["folder"] == str(out)
