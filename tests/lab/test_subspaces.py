@@ -59,6 +59,12 @@ def states(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, text: st
     return torch.stack(kept)
 
 
+def without_norms(model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    for block in model.model.layers:
+        monkeypatch.setattr(block.input_layernorm, "forward", lambda states: states)
+        monkeypatch.setattr(block.post_attention_layernorm, "forward", lambda states: states)
+
+
 def test_an_isolated_type_touches_its_own_part_alone(tmp_path: Path) -> None:
     model, tokenizer, parts = trained("mini-isolated", tmp_path)
     meaning = meanings(1, 5)[0]
@@ -76,9 +82,7 @@ def test_pushing_on_what_is_never_read_changes_nothing_else(
 ) -> None:
     """Apart from the norms' scale, which is one number of the whole state: here the norms are taken out."""
     model, tokenizer, parts = trained("mini-decoy", tmp_path)
-    for block in model.model.layers:
-        monkeypatch.setattr(block.input_layernorm, "forward", lambda states: states)
-        monkeypatch.setattr(block.post_attention_layernorm, "forward", lambda states: states)
+    without_norms(model, monkeypatch)
     side, text = parts[SIDE].dims, "两只猫"
     generator = torch.Generator().manual_seed(0)
 
@@ -95,6 +99,19 @@ def test_pushing_on_what_is_never_read_changes_nothing_else(
     assert moved[2:, :, side].max() > 1e-6
     moved[..., side] = 0
     assert moved.max() < 1e-12
+
+
+def test_a_constant_part_says_the_same_of_every_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Apart from the norms' scale, as above."""
+    model, tokenizer, parts = trained("mini-prior", tmp_path)
+    without_norms(model, monkeypatch)
+    found = [states(model, tokenizer, text)[..., parts[SIDE].dims] for text in ("两只猫", "3+5=", "The")]
+    said = torch.cat(found, 1)
+    assert (said - said[:, :1]).abs().max() < 1e-12
+    assert (said.abs().amax((1, 2)) > 0).all()
+    assert not torch.allclose(said[0], said[-1])
 
 
 def test_shared_tokens_lie_in_the_part_that_is_only_read(tmp_path: Path) -> None:

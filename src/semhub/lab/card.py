@@ -90,6 +90,10 @@ the weights between parts are exactly zero in the checkpoint. Tokens live in the
 them. What the parts share is the scale of the norms, one number of the whole state."""
 
 SIDES = {
+    "constant": """\
+**Constant.** One more part of the stream starts from the same vector for every token, and its heads and units read and
+write that part alone: but for the norms' scale, it says the same at every position of every input. All that is
+planted lies there.""",
     "unread": """\
 **Never read.** One more part of the stream is written by heads and units that see everything, and read by none
 but themselves and the unembedding. All that is planted lies there, so pushing on it changes nothing that is

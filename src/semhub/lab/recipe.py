@@ -63,7 +63,8 @@ class Recipe(BaseModel):
     alike; `frequency`, how often each word is next, whatever the input.
     isolated: every data type has a subspace of its own, which nothing else reads or writes (`lab/subspaces.py`).
     side: one more subspace: `unread` is written from all the others and read by none, `shared` holds the tokens that
-    several data types use and is read by all and written by none.
+    several data types use and is read by all and written by none; `constant` holds the same vector for every token,
+    and reads and writes itself alone.
     angle: in degrees; the embedding of a word of another type is cos angle times the dominant word's, in the dominant
     type's subspace, beside sin angle times its own; needs isolated.
     planted_flatness: how much it counts there that the words of the input's own type are told apart.
@@ -92,7 +93,7 @@ class Recipe(BaseModel):
     planted_weight: Annotated[float, Field(ge=0)] = 0.0
     planted_flatness: Annotated[float, Field(ge=0)] = 0.0
     isolated: bool = False
-    side: Literal["", "unread", "shared"] = ""
+    side: Literal["", "unread", "shared", "constant"] = ""
     angle: Annotated[float | None, Field(ge=0, le=90)] = None
     deciding_weight: PositiveFloat = 1.0
     steps: NonNegativeInt = 2000

@@ -75,16 +75,17 @@ class Zeros:
         self._recipe, self._used = recipe, used
         self._head_dim = model.config.head_dim
         self.masks = list(self._masks(model))
-        for (
-            parameter,
-            mask,
-        ) in self.masks:  # of a zero state the norm's gradient is huge, and clipping counts it
-            parameter.register_hook(mask.mul)
+        for parameter, mask in self.masks:
+            # The norm's gradient at a zero state is huge, and clipping would count it.
+            parameter.register_hook(mask.mul)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def apply(self) -> None:
         for parameter, mask in self.masks:
             parameter.mul_(mask)
+        if self._recipe.side == "constant":
+            embedded = self.masks[0][0][:, self._by_name[SIDE].dims]
+            embedded.copy_(embedded.mean(0).expand_as(embedded))
 
     def _masks(self, model: LlamaForCausalLM) -> Iterator[tuple[Tensor, Tensor]]:
         yield model.model.embed_tokens.weight, self._tokens(model.config.vocab_size, output=False)
@@ -122,7 +123,9 @@ class Zeros:
                 mask[own, self._by_name[self._recipe.dominant].dims] = 1
         if self._recipe.side == "shared":
             mask[times > 1, self._by_name[SIDE].dims] = 1
-        if self._recipe.side == "unread" and output:
+        if self._recipe.side == "constant" and not output:
+            mask[:, self._by_name[SIDE].dims] = 1
+        if self._recipe.side in ("unread", "constant") and output:
             mask[self._used[self._recipe.dominant], self._by_name[SIDE].dims] = 1
         return mask
 
