@@ -130,7 +130,7 @@ def execute(
     todo = [unit for unit in mine if not store.done(unit.id)]
     if console is not None and len(todo) < len(mine):
         console.print(f"continuing: {len(mine) - len(todo)} of {len(mine)} shards are there already")
-    reporter = Reporter(console, sum(unit.cost for unit in todo))
+    reporter = Reporter(console if todo else None, sum(unit.cost for unit in todo))
     with reporter.running():
         for unit in todo:
             rows, notes = run_unit(prepared.adapter, unit, config, prepared.tokens, reporter.unit(unit.id))
