@@ -13,6 +13,7 @@ import semhub
 from semhub.errors import UsageError
 from semhub.lab.prove.cases import SpokeCases, spoke_cases
 from semhub.lab.prove.rivals import Claim, claims_by_spoke, rivals
+from semhub.lab.prove.rivals._tests import highest_layer, mean_above_zero
 from semhub.measures.similarity import PairStates
 from semhub.models.base import Adapter
 from semhub.types import Content, Kept, Pair, PairSet
@@ -78,20 +79,38 @@ def mini() -> Adapter:
     return semhub.load("mini", device="cpu", check=False)
 
 
+LENSES = ("language.lens", "arithmetic.lens")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lens contrast", "steering against noise"])
-def test_a_reading_and_a_steering_method_on_a_planted_model_and_its_twin(name: str, mini: Adapter) -> None:
-    for model, expected in ((mini, True), (mini.twin(0), False)):
-        for cases in spoke_cases(model, ("language.lens", "arithmetic.lens"), n=60, seed=0, dominant="en"):
-            found = method(name)(model, cases)
-            assert found.claimed is expected, (cases.spoke, cases.type, found)
+def test_the_lens_contrast_finds_the_planted_layers(mini: Adapter) -> None:
+    for cases in spoke_cases(mini, LENSES, n=60, seed=0, dominant="en"):
+        found = method("lens contrast")(mini, cases)
+        assert found.claimed, cases.type
+        assert found.layer in (3, 4)
+
+
+def test_a_contrast_is_claimed_at_its_layer_and_rarely_by_chance() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(200, 4, 60))
+    assert np.mean([mean_above_zero(values).claimed for values in noise]) <= 0.1
+    found = mean_above_zero(noise[0] + np.array([-1.0, 0.0, 1.0, 0.0])[:, None])
+    assert (found.claimed, found.layer) == (True, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("planted", [True, False])
+def test_steering_works_on_a_planted_model_alone(planted: bool, mini: Adapter) -> None:
+    model = mini if planted else mini.twin(0)
+    for cases in spoke_cases(model, LENSES, n=60, seed=0, dominant="en"):
+        assert method("steering against noise")(model, cases).claimed is planted, cases.type
 
 
 @pytest.mark.slow
 def test_cases_are_those_of_the_spokes(mini: Adapter) -> None:
     ids = ("language.similarity", "arithmetic.similarity", "language.lens", "arithmetic.lens")
     found = {(one.spoke, one.type): one for one in spoke_cases(mini, ids, n=40, seed=1, dominant="en")}
-    assert list(found) == [("language", "zh"), ("language", "es"), ("arithmetic", "arithmetic")]
+    assert set(found) == {("language", "zh"), ("language", "es"), ("arithmetic", "arithmetic")}
     chinese = found["language", "zh"]
     assert chinese.pairs is not None
     assert chinese.lens is not None
@@ -144,8 +163,6 @@ def test_a_rivals_own_fault_names_its_file(body: str, message: str, tmp_path: Pa
 
 
 def test_states_without_a_number_are_no_claim() -> None:
-    from semhub.lab.prove.rivals._tests import highest_layer, mean_above_zero
-
     assert highest_layer(np.array([np.nan, np.nan]), np.zeros((9, 2))).claimed is False
     assert mean_above_zero(np.zeros((2, 1))) == Claim(False, 1.0, pytest.approx(np.nan, nan_ok=True))
     assert mean_above_zero(np.zeros((2, 5))).p == 1.0

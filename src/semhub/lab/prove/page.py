@@ -43,7 +43,11 @@ The share of 95% intervals that hold the known truth of simulated data sets; ask
 
 def page(proof: Proof, coverage: pd.DataFrame | None, methods: Sequence[Rival], chart: str | None) -> str:
     """The whole page. chart: the name of the power curve's file, without its ending, if there is one."""
-    parts = [INTRODUCTION.format(size=_size(proof), flores=f"{FLORES}, {PAIRS[FLORES]} pairs drawn", names=BORROWED)]
+    parts = [
+        INTRODUCTION.format(
+            size=_size(proof), flores=f"{FLORES}, {PAIRS[FLORES]} pairs drawn", names=BORROWED
+        )
+    ]
     parts.append("## False alarms and finds\n\n" + totals_table(proof.totals))
     parts.append("## The models\n\n" + _models(proof.models))
     parts.append("## semhub's verdicts by model\n\n" + _verdicts(proof.rates))

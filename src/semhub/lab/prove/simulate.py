@@ -23,7 +23,7 @@ from semhub.types import Content, Pair
 DATA_SETS = 2000
 DRAWS = 400
 AT_ONCE = 20
-LARGE = 200_000
+LARGE = 100_000
 WIDTH = 32
 NOMINAL = (0.93, 0.97)
 COLUMNS = [

@@ -31,17 +31,18 @@ class Speed:
 
 
 def measure(cell: Cell, spec: Spec) -> Speed:
-    """Trains a cell for a few steps in a temporary folder and judges what came of it."""
+    """Trains a cell for a few steps in a temporary folder and judges what came of it; in processor time, so that
+    whatever else the machine is doing does not count."""
     recipe = cell.recipe.model_copy(update={"steps": TIMED_STEPS})
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            ticks = [time.perf_counter()]
-            train(recipe, folder, cell.seed, progress=lambda _: ticks.append(time.perf_counter()))
-            trained = time.perf_counter()
+            ticks = [time.process_time()]
+            train(recipe, folder, cell.seed, progress=lambda _: ticks.append(time.process_time()))
+            trained = time.process_time()
             judge(Path(folder), experiments=spec.experiments, n=spec.n, twins=spec.twins)
-            judged = time.perf_counter() - trained
+            judged = time.process_time() - trained
     finally:
         torch.set_num_threads(threads)
     step = min(later - earlier for earlier, later in pairwise(ticks[1:]))
