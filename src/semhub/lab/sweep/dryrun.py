@@ -23,7 +23,7 @@ TIMED_STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Seconds on one core: before the first step, per unit of work of a step, per judged unit of a model."""
+    """Seconds on one free core: before the first step, per unit of work of a step, per judged unit of a model."""
 
     start: float
     step: float
