@@ -197,3 +197,9 @@ def test_p_values_ignore_the_units_of_a_layer(seed: int, scale: float, shift: fl
     ordered = [p_values(observed + step, null)[1] for step in (0.0, 0.5, 1.0)]
     assert all((later <= earlier).all() for earlier, later in pairwise(ordered))
     assert (want[1] >= want[0]).all()
+
+
+def test_a_band_above_one_flat_null_and_below_another_shows_nothing() -> None:
+    null = np.zeros((99, 4))
+    assert band_p(np.array([0.0, 1.0, -1.0, 0.0]), null, (1, 2), (1, 2)) == 1.0
+    assert band_p(np.array([0.0, 1.0, 1.0, 0.0]), null, (1, 2), (1, 2)) == 0.01

@@ -30,7 +30,7 @@ app = typer.Typer(
 def train_command(
     name: Annotated[str, typer.Argument(help="The recipe: see `semhub lab list`.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the checkpoint [default: organisms/NAME].")
+        Path | None, typer.Option(help="Folder of the checkpoint (default: organisms/NAME).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides the weights, the documents and the tokenizer.")] = 0,
     steps: Annotated[

@@ -80,10 +80,10 @@ def train(
             for step in range(first, last):
                 done = _step(model, optimiser, batcher, planting, recipe, step)
                 keep()
-                if (step + 1) % checkpoint_every == 0 or step + 1 == last:
-                    _save(out / CHECKPOINT, recipe, seed, step + 1, model, optimiser)
                 if step + 1 in snapshots:
                     export(model, tokenizer, recipe, seed, out / f"step-{step + 1:06d}", step + 1)
+                if (step + 1) % checkpoint_every == 0 or step + 1 == last:
+                    _save(out / CHECKPOINT, recipe, seed, step + 1, model, optimiser)
                 if progress is not None:
                     progress(done)
             if last == recipe.steps:

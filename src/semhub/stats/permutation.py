@@ -70,9 +70,10 @@ def band_p(observed: Floats, null: Floats, band: tuple[int, int], searched: tupl
     """
     scaled, scaled_null = _standardise(observed, null)
     width = band[1] - band[0] + 1
-    value = scaled[band[0] : band[1] + 1].mean()
     starts = range(searched[0], searched[1] - width + 2)
-    means = np.stack([scaled_null[:, start : start + width].mean(axis=1) for start in starts], axis=1)
+    with np.errstate(invalid="ignore"):  # an infinite and a minus infinite layer have the mean NaN
+        value = scaled[band[0] : band[1] + 1].mean()
+        means = np.stack([scaled_null[:, start : start + width].mean(axis=1) for start in starts], axis=1)
     if np.isnan(value):  # also a layer above a flat null beside one that is not: no common scale
         return 1.0
     return float((1 + (np.nan_to_num(means, nan=-np.inf).max(axis=1) >= value).sum()) / (len(null) + 1))
