@@ -202,7 +202,9 @@ def permuted(states: PairStates, permutations: np.ndarray) -> dict[str, np.ndarr
 def resampled(states: PairStates, weights: np.ndarray) -> dict[str, np.ndarray]:
     """The scores of bootstrap samples, both sides of a pair together: weights [draw, case] -> measure -> [draw, layer].
 
-    Means, centring and the baseline are recomputed in each sample; copies of one pair are not non-pairs.
+    Means, centring and the baseline are recomputed in each sample; copies of one pair are not non-pairs. Centring by a
+    sample's own mean raises the score in expectation by score / (size - 1), size = (sum w)^2 / sum w^2, which is taken
+    off again: where the score is near 1 that is more than an interval's width.
     """
     w = torch.from_numpy(weights).to(states.device, torch.float32)
     size, squares = w.sum(dim=1), (w * w).sum(dim=1)
@@ -222,9 +224,8 @@ def resampled(states: PairStates, weights: np.ndarray) -> dict[str, np.ndarray]:
         sum_a = u @ a - u.sum(dim=1, keepdim=True) * mean_a
         sum_b = v @ b - v.sum(dim=1, keepdim=True) * mean_b
         cosines = dots / (length_a * length_b)
-        out["paper_score_centred"][:, layer] = _weighted_score(
-            cosines, w, (sum_a * sum_b).sum(dim=-1), size, squares
-        )
+        raised = _weighted_score(cosines, w, (sum_a * sum_b).sum(dim=-1), size, squares)
+        out["paper_score_centred"][:, layer] = raised * (1 - squares / size**2).cpu().numpy()
     return out
 
 
