@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from semhub.lab.card import card, dominant
 from semhub.lab.recipe import Recipe
@@ -27,7 +28,13 @@ def export(
 
     step: where training stands, if it is not finished. The model itself stays as it is.
     """
-    deepcopy(model).eval().to(torch.float16).save_pretrained(out)
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        deepcopy(model).eval().to(torch.float16).save_pretrained(out)
+    finally:
+        if bars:
+            logging.enable_progress_bar()
     tokenizer.save_pretrained(out)
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     facts = {

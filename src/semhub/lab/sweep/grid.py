@@ -183,7 +183,7 @@ def varying(values: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 def label(place: Mapping[str, float], axes: list[str]) -> str:
     """`width 64, depth 4`: a place in words, on these axes."""
-    return ", ".join(f"{WORDS[name]} {place[name]:g}" for name in axes)
+    return ", ".join(f"{WORDS[name]} {round(place[name], 3):g}" for name in axes)
 
 
 def _cell(spec: Spec, base: Recipe, values: dict[str, Any]) -> Cell:
