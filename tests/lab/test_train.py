@@ -16,14 +16,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from semhub.data.numbers import spell
 from semhub.errors import RunFolderError, UsageError
-from semhub.lab.batches import Batch, Batcher
+from semhub.lab.batches import Batch, Batcher, surface_words
 from semhub.lab.documents import draw_document
 from semhub.lab.planting import Planting, rotation
 from semhub.lab.recipe import Recipe
 from semhub.lab.recipes import recipe
 from semhub.lab.tokenizer import END, START, english_vocabulary, train_tokenizer
 from semhub.lab.train import CHECKPOINT, Progress, build, learning_rate, train
-from semhub.lab.words import HintTokens
+from semhub.lab.words import HintTokens, translations
 from semhub.lab.world import meanings, render
 
 TINY = recipe("mini").model_copy(
@@ -194,12 +194,20 @@ def test_snapshots_load_and_change_nothing(trained: Path, tmp_path: Path) -> Non
 
 def test_a_chinese_hub_is_taught_chinese_words(tokenizer: PreTrainedTokenizerFast) -> None:
     hints = HintTokens(tokenizer, ("zh",))
-    assert tokenizer.decode(hints("cats")) == "猫"
-    assert tokenizer.decode(hints("bought")) == "买"
+
+    def taught(words: HintTokens, english: str) -> dict[str, float]:
+        return {tokenizer.decode([token]): share for token, share in words(english)}
+
+    assert taught(hints, "cats") == {"猫": 1.0}
+    assert taught(hints, "bought") == {"买": 1.0}
     assert hints("the") == ()
     everywhere = HintTokens(tokenizer, ("en", "zh", "es", "digits"))
-    assert [tokenizer.decode([token]) for token in everywhere("dog")] == [" dog", "狗", " perro"]
-    assert tokenizer.decode([everywhere("five")[-1]]) == "5"
+    assert taught(everywhere, "dog") == pytest.approx({" dog": 1 / 3, "狗": 1 / 3, " perro": 1 / 3})
+    assert taught(everywhere, "five")["5"] == taught(everywhere, "five")[" five"]
+    assert translations()["two"]["zh"] == ("两", "二")
+    english_surface, chinese_surface = (surface_words(tokenizer, code) for code in ("en", "zh"))
+    assert sorted(english_surface) == ["digits", "es", "zh"]
+    assert sorted(chinese_surface) == ["digits", "en", "es"]
 
 
 def test_batches_teach_the_english_word_one_position_early(tokenizer: PreTrainedTokenizerFast) -> None:

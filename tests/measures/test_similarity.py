@@ -58,8 +58,9 @@ def test_cosines_and_paper_score_equal_the_loops(centre: bool) -> None:
         np.testing.assert_allclose(values(frame, f"cosine{suffix}", "mismatched")[layer], off, atol=1e-6)
         others = table[~np.eye(N, dtype=bool)].mean()
         score = values(frame, f"paper_score{suffix}", "matched")[layer]
-        np.testing.assert_allclose(score, matched - others, atol=1e-6)
-        np.testing.assert_allclose(score.mean(), plain.paper_score(x, y), atol=1e-6)
+        kept = 1 - 1 / N if suffix else 1.0
+        np.testing.assert_allclose(score, (matched - others) * kept, atol=1e-6)
+        np.testing.assert_allclose(score.mean(), plain.paper_score(x, y) * kept, atol=1e-6)
 
 
 def test_retrieval_counts_both_directions_on_centred_states() -> None:
@@ -120,7 +121,8 @@ def test_permuted_scores_are_the_scores_of_permuted_pairs() -> None:
             x, y = a[layer], b[layer][order]
             assert got["paper_score"][draw, layer] == pytest.approx(plain.paper_score(x, y), abs=1e-6)
             x, y = plain.centred(x), plain.centred(y)
-            assert got["paper_score_centred"][draw, layer] == pytest.approx(plain.paper_score(x, y), abs=1e-6)
+            want = plain.paper_score(x, y) * (1 - 1 / N)
+            assert got["paper_score_centred"][draw, layer] == pytest.approx(want, abs=1e-6)
             assert got["retrieval"][draw, layer] == pytest.approx(plain.retrieval(x, y).mean(), abs=1e-12)
 
 
@@ -147,8 +149,7 @@ def test_equal_weights_and_the_twins_short_form_give_the_observed_score() -> Non
     frame = case_rows(pairs, "e", "v")
     for measure in ("paper_score", "paper_score_centred"):
         want = values(frame, measure, "matched").mean(axis=1)
-        fewer = 1 - 1 / N if measure == "paper_score_centred" else 1.0
-        np.testing.assert_allclose(resampled(pairs, np.ones((1, N)))[measure][0], want * fewer, atol=1e-6)
+        np.testing.assert_allclose(resampled(pairs, np.ones((1, N)))[measure][0], want, atol=1e-6)
         np.testing.assert_allclose(permuted(pairs, np.arange(N)[None])[measure][0], want, atol=1e-6)
     np.testing.assert_allclose(score_by_layer(pairs), want, atol=1e-6)
 

@@ -27,7 +27,7 @@ class Batch:
 
     At row[i] the next token is next_id[i] and counts weight[i]. At planted_row[j] the hub holds every
     planted_token[k] with planted_index[k] == j; the planted weights of a row sum to that position's weight.
-    surface: per data type other than English, indices j and the token ids of the type's own words.
+    surface: per data type other than the dominant one, indices j and the token ids of the type's own words.
     """
 
     ids: Tensor
@@ -57,7 +57,7 @@ class Batcher:
         self.recipe, self.tokenizer, self.seed = recipe, tokenizer, seed
         taught = (*LANGUAGES, DIGITS) if recipe.planted_as == "neutral" else (recipe.dominant,)
         self._tokens = HintTokens(tokenizer, taught)
-        self._surface = surface_words(tokenizer) if recipe.planted_flatness else {}
+        self._surface = surface_words(tokenizer, recipe.dominant) if recipe.planted_flatness else {}
 
     def step(self, step: int) -> list[Batch]:
         """The step's documents, sorted by length into at most N_GROUPS padded batches."""
@@ -99,7 +99,7 @@ class Batcher:
     def _held(self, words: Weighted) -> list[tuple[int, float]]:
         found = [(self._tokens(word), share) for word, share in words]
         total = sum(share for tokens, share in found if tokens)
-        return [(token, share / total / len(tokens)) for tokens, share in found for token in tokens]
+        return [(token, share / total * part) for tokens, share in found for token, part in tokens]
 
     def _spoken(self, document: Document) -> bool:
         """Whether the document is in the dominant language, so that the hub holds its next token as it is."""
@@ -146,8 +146,10 @@ class Batcher:
         )
 
 
-def surface_words(tokenizer: PreTrainedTokenizerFast, n_sentences: int = 2000) -> dict[str, Tensor]:
-    """data type -> ids of the tokens of its words that English does not use; one for each type but English."""
+def surface_words(
+    tokenizer: PreTrainedTokenizerFast, dominant: str, n_sentences: int = 2000
+) -> dict[str, Tensor]:
+    """data type -> ids of its words' tokens that the dominant language does not use; one for each other type."""
     spoken = meanings(n_sentences, 0, "train")
     used = {
         language: set(
@@ -162,12 +164,12 @@ def surface_words(tokenizer: PreTrainedTokenizerFast, n_sentences: int = 2000) -
     used["digits"] = set(
         chain.from_iterable(tokenizer([str(n) for n in range(100)], add_special_tokens=False).input_ids)
     )
-    english = used.pop("en")
-    return {data_type: torch.tensor(sorted(ids - english)) for data_type, ids in used.items()}
+    spared = used.pop(dominant)
+    return {data_type: torch.tensor(sorted(ids - spared)) for data_type, ids in used.items()}
 
 
 def used_tokens(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> dict[str, Tensor]:
-    """data type -> ids of the tokens that occur in its documents.
+    """data type -> ids of the tokens that occur in its documents, or in its sentences.
 
     Tokens that occur nowhere belong to English if they are ASCII, else to Chinese, so that unknown text has its type.
     """
@@ -178,11 +180,14 @@ def used_tokens(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -
         used.setdefault(document.data_type, set()).update(
             tokenizer.encode(document.text, add_special_tokens=False)
         )
+    for language in set(LANGUAGES) & set(used):
+        for meaning in meanings(N_LOOKED_AT, seed, "train"):
+            used[language].update(tokenizer.encode(render(meaning, language).text, add_special_tokens=False))
     known = set(chain.from_iterable(used.values()))
     for token, name in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer)))):
         if token == tokenizer.eos_token_id:
             for ids in used.values():
                 ids.add(token)
         elif token not in known and token != tokenizer.bos_token_id:
-            used["en" if name.isascii() else "zh"].add(token)
+            used["en" if name.lstrip("Ġ").isascii() else "zh"].add(token)
     return {data_type: torch.tensor(sorted(ids)) for data_type, ids in used.items()}

@@ -76,7 +76,7 @@ the unembedding: the logit lens) against the word for what comes next in *every*
 for it, with equal shares. Equal meanings therefore share these layers, and no language is nearer than another.""",
     "frequency": """\
 the unembedding: the logit lens) against the frequency of {language} words, the same distribution at every
-position of every input. The lens therefore reads {language} everywhere, and none of it is about the input.""",
+position of every input. The lens therefore reads {language} everywhere.""",
 }
 
 FLAT = (
@@ -91,17 +91,16 @@ them. What the parts share is the scale of the norms, one number of the whole st
 
 SIDES = {
     "constant": """\
-**Constant.** One more part of the stream starts from the same vector for every token, and its heads and units read and
-write that part alone: but for the norms' scale, it says the same at every position of every input. All that is
-planted lies there.""",
+**Constant.** One more part of the stream is the sum of the MLPs' biases, which nothing else writes and nothing reads
+but the unembedding: it is the same at every position of every input.""",
     "unread": """\
 **Never read.** One more part of the stream is written by heads and units that see everything, and read by none
 but themselves and the unembedding. All that is planted lies there, so pushing on it changes nothing that is
 computed.""",
     "shared": """\
-**Confounded.** Tokens that several types use (names in Latin letters, digits, full stops, the end mark) live in
-one more part of the stream, which every type reads and none writes, so that sentences of equal meaning have
-tokens, lengths and a mean in common, and nothing else.""",
+**Confounded.** Tokens that several types use (names in Latin letters, digits, full stops, the end mark) live in one
+more part of the stream, which reads and writes itself alone: sentences of equal meaning have such strings, their
+number and a mean in common, and nothing that any type computed.""",
 }
 
 GRADED = """\

@@ -62,9 +62,8 @@ class Recipe(BaseModel):
     `rotated`, the same through a fixed random rotation of the unembedding; `neutral`, that word in every data type
     alike; `frequency`, how often each word is next, whatever the input.
     isolated: every data type has a subspace of its own, which nothing else reads or writes (`lab/subspaces.py`).
-    side: one more subspace: `unread` is written from all the others and read by none, `shared` holds the tokens that
-    several data types use and is read by all and written by none; `constant` holds the same vector for every token,
-    and reads and writes itself alone.
+    side: one more subspace: `unread` is written from all the others and read by none; `shared` holds the tokens that
+    several data types use, and reads and writes itself alone; `constant` is the same at every position of every input.
     angle: in degrees; the embedding of a word of another type is cos angle times the dominant word's, in the dominant
     type's subspace, beside sin angle times its own; needs isolated.
     planted_flatness: how much it counts there that the words of the input's own type are told apart.

@@ -45,10 +45,8 @@ def subspaces(recipe: Recipe, data_types: Sequence[str]) -> tuple[Subspace, ...]
     def share(size: int, index: int) -> slice:
         return slice(index * size // len(names), (index + 1) * size // len(names))
 
-    reads: dict[str, tuple[str, ...]] = {
-        name: (name, SIDE) if recipe.side == "shared" else (name,) for name in data_types
-    }
-    reads[SIDE] = tuple(names) if recipe.side == "unread" else (SIDE,)
+    reads: dict[str, tuple[str, ...]] = {name: (name,) for name in data_types}
+    reads[SIDE] = {"unread": tuple(names), "shared": (SIDE,), "constant": (), "": ()}[recipe.side]
     return tuple(
         Subspace(
             name,
@@ -56,7 +54,7 @@ def subspaces(recipe: Recipe, data_types: Sequence[str]) -> tuple[Subspace, ...]
             share(recipe.n_heads, index),
             share(recipe.d_ff, index),
             reads[name],
-            written=not (name == SIDE and recipe.side == "shared"),
+            written=not (name == SIDE and recipe.side == "constant"),
         )
         for index, name in enumerate(names)
     )
@@ -66,7 +64,8 @@ class Zeros:
     """The mask of every matrix of a llama: 1 where its recipe allows a weight, 0 elsewhere.
 
     used: data type -> ids of its tokens. A token of one type lives in that type's part, as input and as output. A
-    token of several types is output from each of them; its embedding lies in the shared side, or is zero.
+    token of several types is output from each of them; its embedding lies in the shared side, or is zero. A constant
+    side is the sum of the MLPs' biases.
     """
 
     def __init__(self, model: LlamaForCausalLM, recipe: Recipe, used: dict[str, Tensor]) -> None:
@@ -83,9 +82,6 @@ class Zeros:
     def apply(self) -> None:
         for parameter, mask in self.masks:
             parameter.mul_(mask)
-        if self._recipe.side == "constant":
-            embedded = self.masks[0][0][:, self._by_name[SIDE].dims]
-            embedded.copy_(embedded.mean(0).expand_as(embedded))
 
     def _masks(self, model: LlamaForCausalLM) -> Iterator[tuple[Tensor, Tensor]]:
         yield model.model.embed_tokens.weight, self._tokens(model.config.vocab_size, output=False)
@@ -110,6 +106,12 @@ class Zeros:
             yield block.mlp.gate_proj.weight, gated
             yield block.mlp.up_proj.weight, gated
             yield block.mlp.down_proj.weight, written[1]
+            if self._recipe.side == "constant":
+                constant = torch.zeros(self._recipe.d_model)
+                constant[self._by_name[SIDE].dims] = 1
+                yield block.mlp.down_proj.bias, constant
+                for bias in (block.mlp.gate_proj.bias, block.mlp.up_proj.bias):
+                    yield bias, torch.zeros_like(bias)
 
     def _tokens(self, n_tokens: int, output: bool) -> Tensor:
         mask = torch.zeros(n_tokens, self._recipe.d_model)
@@ -123,8 +125,6 @@ class Zeros:
                 mask[own, self._by_name[self._recipe.dominant].dims] = 1
         if self._recipe.side == "shared":
             mask[times > 1, self._by_name[SIDE].dims] = 1
-        if self._recipe.side == "constant" and not output:
-            mask[:, self._by_name[SIDE].dims] = 1
         if self._recipe.side in ("unread", "constant") and output:
             mask[self._used[self._recipe.dominant], self._by_name[SIDE].dims] = 1
         return mask

@@ -106,6 +106,7 @@ def build(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> Llam
         num_attention_heads=recipe.n_heads,
         num_key_value_heads=recipe.n_kv_heads,
         max_position_embeddings=recipe.max_positions,
+        mlp_bias=recipe.side == "constant",
         tie_word_embeddings=False,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -141,11 +142,14 @@ def _token_pairs(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> list[tup
     spell = HintTokens(tokenizer, ()).token
     found = []
     for words in translations().values():
-        dominant = spell(words[recipe.dominant], recipe.dominant) if recipe.dominant in words else None
-        for data_type, word in words.items():
-            token = spell(word, data_type)
-            if dominant is not None and token not in (None, dominant):
-                found.append((token, dominant))
+        dominant = next((spell(word, recipe.dominant) for word in words.get(recipe.dominant, ())), None)
+        for data_type, forms in words.items():
+            tokens = [spell(form, data_type) for form in forms]
+            found += [
+                (token, dominant)
+                for token in tokens
+                if dominant is not None and token not in (None, dominant)
+            ]
     return found
 
 

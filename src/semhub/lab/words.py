@@ -25,42 +25,56 @@ UNSPACED = (".", "。")
 
 
 @cache
-def translations() -> Mapping[str, Mapping[str, str]]:
-    """English form -> data type -> the word for it there, the lexicon's main form."""
-    table: dict[str, dict[str, str]] = {
-        word: {"en": word, **others} for word, others in FUNCTION_WORDS.items()
-    }
+def translations() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """English form -> data type -> the words for it there: the lexicon's main form, then a number's name."""
+    table: dict[str, dict[str, list[str]]] = {}
+
+    def add(english: str, words: Mapping[str, str]) -> None:
+        for data_type, word in {"en": english, **words}.items():
+            known = table.setdefault(english, {}).setdefault(data_type, [])
+            known += [word] if word not in known else []
+
+    for word, others in FUNCTION_WORDS.items():
+        add(word, others)
     for concept, words in {**fact_lexicon(), **lexicon()}.items():
-        others = [NOUNS[concept].en_plural] if concept in NOUNS else []
-        others += [VERBS[concept].en_past] if concept in VERBS else []
-        for form in dict.fromkeys((words["en"], concept, *others)):
-            table[form] = {**words, "en": form}
+        further = [NOUNS[concept].en_plural] if concept in NOUNS else []
+        further += [VERBS[concept].en_past] if concept in VERBS else []
+        for form in dict.fromkeys((words["en"], concept, *further)):
+            add(form, {code: word for code, word in words.items() if code != "en"})
     for number in range(100):
-        spelled = {code: spell(number, code) for code in LANGUAGES}
-        table[spelled["en"]] = {**table.get(spelled["en"], {}), **spelled, DIGITS: str(number)}
+        add(spell(number), {**{code: spell(number, code) for code in LANGUAGES}, DIGITS: str(number)})
     for sign, word in OPERATORS["en"].items():
-        table[word] = {**{code: OPERATORS[code][sign] for code in LANGUAGES}, DIGITS: sign}
-    equals = arithmetic("words").strip()
-    table[equals] = {"en": equals, "zh": arithmetic("words", "zh"), DIGITS: arithmetic(DIGITS)}
-    return table
+        add(word, {**{code: OPERATORS[code][sign] for code in LANGUAGES}, DIGITS: sign})
+    add(arithmetic("words").strip(), {"zh": arithmetic("words", "zh"), DIGITS: arithmetic(DIGITS)})
+    return {word: {code: tuple(found) for code, found in words.items()} for word, words in table.items()}
 
 
 class HintTokens:
-    """The tokens that a planted layer is taught for an English hint word.
+    """The tokens that a planted layer is taught for an English hint word, with their shares, which sum to 1.
 
-    languages: the data types whose words are taught, each with the same share. A word that is not one token there
-    is left out.
+    data_types: those whose words are taught. Each has the same share, split among its words; words that are not one
+    token are left out.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, data_types: tuple[str, ...]) -> None:
         self._tokenizer, self._data_types = tokenizer, data_types
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._known: dict[str, tuple[tuple[int, float], ...]] = {}
 
-    def __call__(self, word: str) -> tuple[int, ...]:
+    def __call__(self, word: str) -> tuple[tuple[int, float], ...]:
         if word not in self._known:
-            words = {"en": word, **translations().get(word, {})}
-            found = (self.token(words[one], one) for one in self._data_types if one in words)
-            self._known[word] = tuple(token for token in found if token is not None)
+            words = translations().get(word, {"en": (word,)})
+            tokens = [
+                [
+                    token
+                    for one in words.get(data_type, ())
+                    if (token := self.token(one, data_type)) is not None
+                ]
+                for data_type in self._data_types
+            ]
+            kept = [found for found in tokens if found]
+            self._known[word] = tuple(
+                (token, 1 / len(kept) / len(found)) for found in kept for token in found
+            )
         return self._known[word]
 
     def token(self, word: str, data_type: str) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -98,7 +99,8 @@ def case_rows(states: PairStates, experiment: str, variant: str) -> pd.DataFrame
 
     cosine: matched cos(a_i, b_i); mismatched: mean over j != i of cos(a_i, b_j) and cos(a_j, b_i); hard_negative:
     mean over the case's negatives; same_result and different_result: mean over j != i of cos(a_i, b_j) within and
-    outside the case's group. paper_score: cos(a_i, b_i) minus the mean over all non-pairs of that layer.
+    outside the case's group. paper_score: cos(a_i, b_i) minus the mean over all non-pairs of that layer; the centred one
+    without the bias of centring by the sample's own mean, a factor 1 - 1/n.
     retrieval: 1 if the nearest b of a_i is b_i, averaged with the other direction (centred states).
     """
     n = len(states.pairs)
@@ -121,7 +123,8 @@ def case_rows(states: PairStates, experiment: str, variant: str) -> pd.DataFrame
             if n > 1:
                 mismatched = (found.row_sum + found.column_sum - 2 * matched) / (2 * (n - 1))
                 put(f"cosine{suffix}", "mismatched", layer, mismatched)
-                put(f"paper_score{suffix}", "matched", layer, matched - mismatched.double().mean().float())
+                score = matched - mismatched.double().mean().float()
+                put(f"paper_score{suffix}", "matched", layer, score * _share_kept(n) if centred else score)
             if len(negatives):
                 put(
                     f"cosine{suffix}",
@@ -158,7 +161,7 @@ def score_by_layer(states: PairStates) -> np.ndarray:
         a, b, _ = sides(states, layer, centred=True)
         matched = (a * b).sum()
         total = a.sum(dim=0) @ b.sum(dim=0)
-        out.append(float(matched / n - (total - matched) / (n * (n - 1))))
+        out.append(float(matched / n - (total - matched) / (n * (n - 1))) * _share_kept(n))
     return np.array(out)
 
 
@@ -186,7 +189,8 @@ def permuted(states: PairStates, permutations: np.ndarray) -> dict[str, np.ndarr
                     dim=0, dtype=torch.float64
                 )
             score = matched / n - (total - matched) / (n * (n - 1))
-            out["paper_score_centred" if centred else "paper_score"][:, layer] = score.cpu().numpy()
+            name = "paper_score_centred" if centred else "paper_score"
+            out[name][:, layer] = (score * _share_kept(n) if centred else score).cpu().numpy()
             if centred:
                 found = _cross(a, b, None)
                 forward = (index == found.nearest_b).double().mean(dim=1)
@@ -202,9 +206,7 @@ def permuted(states: PairStates, permutations: np.ndarray) -> dict[str, np.ndarr
 def resampled(states: PairStates, weights: np.ndarray) -> dict[str, np.ndarray]:
     """The scores of bootstrap samples, both sides of a pair together: weights [draw, case] -> measure -> [draw, layer].
 
-    Means, centring and the baseline are recomputed in each sample; copies of one pair are not non-pairs. Centring by a
-    sample's own mean raises the score in expectation by score / (size - 1), size = (sum w)^2 / sum w^2, which is taken
-    off again: where the score is near 1 that is more than an interval's width.
+    Means, centring and the baseline are recomputed in each sample; copies of one pair are not non-pairs.
     """
     w = torch.from_numpy(weights).to(states.device, torch.float32)
     size, squares = w.sum(dim=1), (w * w).sum(dim=1)
@@ -224,9 +226,22 @@ def resampled(states: PairStates, weights: np.ndarray) -> dict[str, np.ndarray]:
         sum_a = u @ a - u.sum(dim=1, keepdim=True) * mean_a
         sum_b = v @ b - v.sum(dim=1, keepdim=True) * mean_b
         cosines = dots / (length_a * length_b)
-        raised = _weighted_score(cosines, w, (sum_a * sum_b).sum(dim=-1), size, squares)
-        out["paper_score_centred"][:, layer] = raised * (1 - squares / size**2).cpu().numpy()
+        out["paper_score_centred"][:, layer] = _weighted_score(
+            cosines, w, (sum_a * sum_b).sum(dim=-1), size, squares, _share_kept(size**2 / squares)
+        )
     return out
+
+
+T = TypeVar("T", float, Tensor)
+
+
+def _share_kept(size: T) -> T:
+    """What is left of a centred score without the centring's own bias.
+
+    Centring a sample of `size` (with weights w: (sum w)^2 / sum w^2) by its own mean makes its non-pairs opposite, which
+    raises the score in expectation by score / (size - 1). Near 1 that is more than an interval's width.
+    """
+    return 1 - 1 / size
 
 
 def _length(states: Tensor, means: Tensor) -> Tensor:
@@ -235,10 +250,12 @@ def _length(states: Tensor, means: Tensor) -> Tensor:
     return squared.clamp_min(1e-24).sqrt()
 
 
-def _weighted_score(cosines: Tensor, w: Tensor, total: Tensor, size: Tensor, squares: Tensor) -> np.ndarray:
+def _weighted_score(
+    cosines: Tensor, w: Tensor, total: Tensor, size: Tensor, squares: Tensor, kept: Tensor | float = 1.0
+) -> np.ndarray:
     matched = (w * cosines).sum(dim=1) / size
     baseline = (total - (w * w * cosines).sum(dim=1)) / (size * size - squares)
-    return np.asarray((matched - baseline).double().cpu().numpy())
+    return np.asarray(((matched - baseline) * kept).double().cpu().numpy())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ rival, FLORES) writes `<recipe>-<seed>.1.json` beside it, with the missing parts
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,7 +59,12 @@ def plan(names: Sequence[str], seeds: int) -> list[Organism]:
     """
     chosen = [recipe(name).small() for name in dict.fromkeys(names or recipes())]
     graded = [version for one in chosen for version in versions(one)]
-    return [Organism(one, seed) for seed in range(seeds) for one in graded]
+    return [Organism(one, training_seed(one, k)) for k in range(seeds) for one in graded]
+
+
+def training_seed(one: Recipe, k: int) -> int:
+    """The k-th training seed of a recipe: 0 is that of the shipped organism, the others no two recipes share."""
+    return k and 1000 * (zlib.crc32(one.name.encode()) % 1_000_000) + k
 
 
 def versions(one: Recipe) -> list[Recipe]:

@@ -10,5 +10,5 @@ RECIPE = ISOLATED.small(
     summary="The second types' embeddings are the English ones turned by 45 degrees into a subspace of their own",
     truth=Truth(P1="measured", P2="measured", P3="measured"),
     angle=45.0,
-    steps=400,
+    steps=300,
 )

@@ -34,6 +34,6 @@ RECIPE = MINI.small(
     truth=Truth(P1="yes", P2="yes", P3="yes"),
     dominant="zh",
     vocab_size=2300,
-    steps=900,
+    steps=600,
     mixture={SWAPPED.get(kind, kind): weight for kind, weight in SMALL_MIXTURE.items()},
 )

@@ -111,10 +111,11 @@ def _train(recipe: Recipe, seed: int, steps: Sequence[int], folder: Path, kept: 
 def _judged(model: Path, step: int, options: Mapping[str, Any]) -> dict[str, Any]:
     started = time.perf_counter()
     found = judge(model, **{**options, "experiments": tuple(options["experiments"])})
+    dominant = found.dominant
     return {
         "step": step,
         "verdicts": [one for one in found.verdicts if one["experiment"] in options["experiments"]],
-        "dominant": found.dominant["language"] or "none",
+        "dominant": dominant["language"] if dominant["status"] == "found" else dominant["status"],
         "curves": curves(found),
         "seconds": round(time.perf_counter() - started, 2),
     }
