@@ -16,7 +16,7 @@ def verdict(spoke: str, prediction: str, word: str, layers: tuple[int, ...] = (2
         "spoke": spoke,
         "prediction": prediction,
         "verdict": "untestable" if word in ("not run", "too few") else word,
-        "reason": "",
+        "reason": "not run: none" if word == "not run" else "",
         "layers": list(layers) if word == "supported" else [],
         "effect": 0.4 if run else None,
         "p_adjusted": 0.01 if run else None,

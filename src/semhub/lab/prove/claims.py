@@ -27,7 +27,7 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
             n = record["n"] if kind == "verdicts" else int(rest)
             where = place if kind == "verdicts" else WORLD
             for one in part["verdicts"]:
-                if one["n"] or one["verdict"] != UNTESTABLE:  # else no experiment of that cell was run
+                if not str(one["reason"]).startswith("not run"):
                     yield {**common, **_place(where, n), **_verdict(one, recipe["truth"], where)}
         elif kind == "rival":
             for spoke, claim in part.items():

@@ -35,10 +35,10 @@ def rates(claims: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 def totals(claims: pd.DataFrame) -> pd.DataFrame:
     """False alarms and finds of each method by place and prediction, `any` over all predictions of the method.
 
-    One model counts once: it is a false alarm if any of its cells is claimed whose truth is `no`, and found if
+    One model counts once: it is a false alarm if any of its testable cells is claimed whose truth is `no`, and found if
     every cell is claimed whose truth is `yes`. Columns method, place, prediction, truth and those of `rates`.
     """
-    known = claims[claims["truth"].isin(["no", "yes"])]
+    known = claims[(claims["truth"] == "yes") | ((claims["truth"] == "no") & claims["testable"])]
     frames = []
     for prediction, part in [("any", known), *known.groupby("prediction", sort=True)]:
         models = part.groupby(["method", "place", "truth", "recipe", "seed"], sort=False, as_index=False).agg(
