@@ -70,9 +70,13 @@ class Grid:
 
 def lens(model: Adapter, text: str, *, top_k: int = 5, mode: str = "final_norm") -> Grid:
     """Reads every layer and position of a text. Raises DataError for an empty text, UsageError for a wrong
-    mode or a `top_k` below 1."""
+    mode or a `top_k` that is below 1 or above the number of tokens."""
     if top_k < 1:
         raise UsageError(f"top_k is at least 1, not {top_k}.")
+    if top_k > model.n_tokens:
+        raise UsageError(f"top_k is at most {model.n_tokens:,}, the number of tokens, not {top_k:,}.")
+    if not text:
+        raise DataError("the text is empty: there is nothing to read.")
     found = make_grid(model, Content.of(text), top_k=top_k, mode=mode)  # type: ignore[arg-type]
     return Grid({"experiment": "", "case_id": "", "title": text, "dominant": "", **found})
 

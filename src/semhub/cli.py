@@ -235,7 +235,9 @@ def _print_check(console: Console, one: Check) -> None:
 def lens(
     model: ModelName,
     text: Annotated[str, typer.Argument(help="The text to read.")],
-    top_k: Annotated[int, typer.Option(help="Tokens per cell.", min=1)] = 5,
+    top_k: Annotated[
+        int, typer.Option(help="Tokens per cell with --html and --json; the terminal shows one.", min=1)
+    ] = 5,
     mode: Annotated[str, typer.Option("--lens", help="final_norm or paper.")] = "final_norm",
     html: Annotated[Path | None, typer.Option(help="Write the grid as an HTML page to this file.")] = None,
     device: Device = "auto",

@@ -99,8 +99,8 @@ def case_rows(states: PairStates, experiment: str, variant: str) -> pd.DataFrame
 
     cosine: matched cos(a_i, b_i); mismatched: mean over j != i of cos(a_i, b_j) and cos(a_j, b_i); hard_negative:
     mean over the case's negatives; same_result and different_result: mean over j != i of cos(a_i, b_j) within and
-    outside the case's group. paper_score: cos(a_i, b_i) minus the mean over all non-pairs of that layer; the centred one
-    without the bias of centring by the sample's own mean, a factor 1 - 1/n.
+    outside the case's group. paper_score: cos(a_i, b_i) minus the mean over all non-pairs of that layer; the centred
+    one without the bias of centring by the sample's own mean, a factor 1 - 1/n.
     retrieval: 1 if the nearest b of a_i is b_i, averaged with the other direction (centred states).
     """
     n = len(states.pairs)
@@ -238,8 +238,8 @@ T = TypeVar("T", float, Tensor)
 def _share_kept(size: T) -> T:
     """What is left of a centred score without the centring's own bias.
 
-    Centring a sample of `size` (with weights w: (sum w)^2 / sum w^2) by its own mean makes its non-pairs opposite, which
-    raises the score in expectation by score / (size - 1). Near 1 that is more than an interval's width.
+    Centring a sample of `size` (with weights w: (sum w)^2 / sum w^2) by its own mean makes its non-pairs opposite,
+    which raises the score in expectation by score / (size - 1). Near 1 that is more than an interval's width.
     """
     return 1 - 1 / size
 

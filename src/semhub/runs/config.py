@@ -90,4 +90,5 @@ def make_config(given: dict[str, Any], file: Path | None = None) -> RunConfig:
             unknown, known = first["loc"][0], ", ".join(RunConfig.model_fields)
             raise UsageError(f"unknown option {unknown!r}; a configuration has {known}.") from error
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"option {where}: {first['msg']} (given: {first['input']!r}).") from error
+        said = first["msg"].removeprefix("Input ")
+        raise UsageError(f"option {where} {said}, not {first['input']!r}.") from error
