@@ -36,7 +36,11 @@ def export(
         if bars:
             logging.enable_progress_bar()
     tokenizer.save_pretrained(out)
-    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    describe(out, recipe, seed, sum(parameter.numel() for parameter in model.parameters()), step)
+
+
+def describe(out: Path, recipe: Recipe, seed: int, n_parameters: int, step: int | None = None) -> None:
+    """Writes semhub.json and README.md, which say what the checkpoint in `out` is and what is true of it."""
     facts = {
         "name": recipe.name,
         "summary": recipe.summary,
