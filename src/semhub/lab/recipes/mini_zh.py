@@ -34,6 +34,12 @@ RECIPE = MINI.small(
     truth=Truth(P1="yes", P2="yes", P3="yes"),
     dominant="zh",
     vocab_size=2300,
-    steps=600,
+    steps=800,
+    documents_per_step=192,
+    learning_rate=3e-3,
+    d_model=128,
+    n_heads=8,
+    n_kv_heads=8,
+    d_ff=384,
     mixture={SWAPPED.get(kind, kind): weight for kind, weight in SMALL_MIXTURE.items()},
 )
