@@ -10,14 +10,17 @@ from typer.testing import CliRunner
 
 from semhub.errors import UsageError
 from semhub.lab.cli import app
+from semhub.lab.recipes import recipes
 
 RUNNER = CliRunner()
 
 
 def test_list_names_every_recipe() -> None:
-    assert "mini" in RUNNER.invoke(app, ["list"]).output
+    told = RUNNER.invoke(app, ["list"]).output
     found = json.loads(RUNNER.invoke(app, ["list", "--json"]).stdout)
-    assert [one["name"] for one in found] == ["mini"]
+    assert [one["name"] for one in found] == list(recipes())
+    assert all(f"{name} " in told for name in recipes())
+    assert "P1 no, P2 no, P3 no" in told
 
 
 @pytest.mark.parametrize("command", ["train", "list"])
