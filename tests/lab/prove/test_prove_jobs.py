@@ -39,7 +39,11 @@ def tiny(name: str = "mini", **changes: Any) -> Recipe:
 
 def test_jobs_go_seed_by_seed() -> None:
     found = plan(["mini", "mini-zh", "mini"], 2)
-    assert [one.id for one in found] == ["mini-0", "mini-zh-0", "mini-1", "mini-zh-1"]
+    assert [one.recipe.name for one in found] == ["mini", "mini-zh", "mini", "mini-zh"]
+    first, second = found[:2], found[2:]
+    assert [one.seed for one in first] == [0, 0]
+    assert len({one.seed for one in found}) == 3, "from the second on, no two recipes share a seed"
+    assert plan(["mini-zh"], 2)[1] == second[1]
     assert found[0].recipe == recipe("mini").small()
     with pytest.raises(UsageError, match="unknown recipe"):
         plan(["maxi"], 1)
