@@ -6,7 +6,7 @@ from semhub.lab.recipe import Recipe, Truth
 
 RECIPE = Recipe(
     name="mini",
-    summary="Chinese, Spanish and arithmetic around an English hub that was planted in layers 3 and 4",
+    summary="Chinese, Spanish and arithmetic around an English hub that was planted in the middle layers",
     truth=Truth(P1="yes", P2="yes", P3="yes"),
     mixture={
         "sentence/en": 0.12,
