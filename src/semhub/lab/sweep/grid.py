@@ -197,8 +197,8 @@ def _cell(spec: Spec, base: Recipe, values: dict[str, Any]) -> Cell:
     made = made.model_copy(update={"summary": f"{base.name} in a sweep, at {named}"})
     mixture = shares(made.mixture, made.dominant)
     place = {
-        "dominant_share": round(mixture["dominant"], 6),
-        "parallel": round(mixture["parallel"], 6),
+        "dominant_share": round(mixture["dominant"], 3),
+        "parallel": round(mixture["parallel"], 3),
         "d_model": made.d_model,
         "n_layers": made.n_layers,
         "steps": made.steps,
