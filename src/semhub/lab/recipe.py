@@ -69,7 +69,7 @@ class Recipe(BaseModel):
     planted_flatness: how much it counts there that the words of the input's own type are told apart.
     deciding_weight: how much the prediction of a deciding stretch counts, others counting 1.
     tokenizer_sentences: meanings whose renderings the tokenizer is trained on.
-    planted_layers: where the lens is also taught the English word of what comes next; empty plants nothing.
+    planted_layers: where the lens is also taught what comes next (see planted_as); empty plants nothing.
     Raises pydantic.ValidationError on unknown keys, unknown kinds and layers that do not exist.
     """
 

@@ -70,17 +70,20 @@ class RunConfig(BaseModel):
         return Path("runs") / f"{name}-{self.hash}"
 
 
+def read_options(file: Path) -> dict[str, Any]:
+    """The options of a YAML file. Raises UsageError for a file that cannot be read or holds something else."""
+    try:
+        read = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"--config {file} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(read, dict):
+        raise UsageError(f"--config {file} must hold `option: value` lines.")
+    return read
+
+
 def make_config(given: dict[str, Any], file: Path | None = None) -> RunConfig:
     """The configuration from a YAML file and the options given beside it, which win. Raises UsageError."""
-    values: dict[str, Any] = {}
-    if file is not None:
-        try:
-            read = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError(f"--config {file} cannot be read: {' '.join(str(error).split())}") from error
-        if not isinstance(read, dict):
-            raise UsageError(f"--config {file} must hold `option: value` lines.")
-        values.update(read)
+    values = {} if file is None else read_options(file)
     values.update(given)
     try:
         return RunConfig(**values)

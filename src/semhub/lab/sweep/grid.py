@@ -11,7 +11,6 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -28,6 +27,7 @@ from semhub.errors import UsageError
 from semhub.lab.recipe import Recipe, Truth
 from semhub.lab.recipes import recipe
 from semhub.lab.sweep.mixture import rescaled, shares
+from semhub.runs.config import read_options
 
 MOST_CELLS = 10_000
 EXPERIMENTS = ("language.similarity", "language.lens", "arithmetic.similarity", "arithmetic.lens")
@@ -110,15 +110,9 @@ class Cell:
 
 def read_spec(given: Mapping[str, Any], file: Path | None = None) -> Spec:
     """The specification from a YAML file and the options given beside it, which win. Raises UsageError."""
-    values: dict[str, Any] = {}
-    if file is not None:
-        try:
-            read = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError(f"--config {file} cannot be read: {' '.join(str(error).split())}") from error
-        if not isinstance(read, dict) or not isinstance(read.get("axes", {}), dict):
-            raise UsageError(f"--config {file} must hold `option: value` lines, `axes:` with lists below it.")
-        values.update(read)
+    values = {} if file is None else read_options(file)
+    if not isinstance(values.get("axes", {}), dict):
+        raise UsageError(f"--config {file} must hold `axes:` with lists below it.")
     axes = {**values.get("axes", {}), **given.get("axes", {})}
     try:
         return Spec(**{**values, **given, "axes": axes})
