@@ -27,6 +27,7 @@ MEASURES = (
     ),
     ("paper_score, paper_score_centred", "1", "cosine of the pair minus the mean cosine over all non-pairs"),
     ("retrieval", "0/1", "is b nearest to a among all b (mean of both directions)"),
+    ("negative_margin", "1", "centred cosine of a pair minus that of its near misses"),
     ("mutual_knn, cka", "1", "overlap of neighbourhoods; debiased linear CKA (shown, in no verdict)"),
     ("logprob, logprob_diff", "nat", "lens score of a group of words; dominant minus surface"),
     ("concept, concept_diff", "nat", "double-centred lens score; dominant minus surface"),

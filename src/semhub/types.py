@@ -57,9 +57,12 @@ class Pair:
 class LensCase:
     """P2: words to score at the last token that ends at or before the character `at` of the content.
 
-    words: condition (`dominant`, `surface`, `third_language`, `echo`) -> the words of that group. A group is
-    scored as its best word. Words are given without surrounding spaces.
-    whole_next: the surface word must be exactly the next token of the content (start `at`, same end).
+    words: condition (`dominant`, `surface`, `control`, `third_language`, `echo`, or a role) -> the words of that
+    group. A group is scored as its best word. Words are given without surrounding spaces.
+    next_word: if given, the position is the token before the one that starts at `at` (or at the space before it)
+    and spells exactly this word; a case whose word is not one token of the text is dropped.
+    next_token: the position is the token before the one whose text, white space before it left out, starts at `at`,
+    and what that next token spells is the case's `surface` word, which `words` then leaves out.
     """
 
     case_id: str
@@ -67,7 +70,8 @@ class LensCase:
     content: Content
     at: int
     words: Mapping[str, tuple[str, ...]]
-    whole_next: bool = False
+    next_word: str = ""
+    next_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class PairSet:
-    """The pairs of one P1 comparison. `deciding` marks the set that carries the verdict."""
+    """The pairs of one P1 comparison. `deciding` marks the set that carries the verdict.
+
+    shares_words: the two sides spell words alike by design, as a program and its description do; near misses and
+    twins then decide alone.
+    """
 
     experiment: str
     variant: str
@@ -89,11 +97,12 @@ class PairSet:
     source: str
     deciding: bool = False
     special_tokens: bool = True
+    shares_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LensSet:
-    """The cases of one P2 comparison."""
+    """The cases of one P2 comparison. surface_language: empty where the cases have no surface word."""
 
     experiment: str
     variant: str

@@ -69,7 +69,7 @@ def test_lens_cases_point_at_their_words(language: str, dominant: str) -> None:
         assert case.content.text[case.at :].startswith(surface)
         assert len(case.words["dominant"]) == 1
         assert case.words["dominant"][0] != surface
-        assert case.whole_next
+        assert case.next_word == surface
     by_content = [case for case in cases if case.cluster_id == cases[0].cluster_id]
     for before, after in pairwise(by_content):
         assert after.words["echo"] == before.words["dominant"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from semhub.lab.documents import KINDS
 from semhub.lab.documents.forms import draw
 from semhub.lab.world import Meaning, Phrase, is_heldout, sample
-from semhub.lab.world.forms import definite, form, meanings, sayable, sentence
+from semhub.lab.world.forms import Voice, definite, form, meanings, passive, sayable, sentence
 from semhub.lab.world.lexicon import NAMES, ROLES
 
 HENRY, ONE = Phrase("Henry"), {head: Phrase(head, 1) for head in ("mouse", "chicken", "horse", "cat", "frog")}
@@ -50,6 +50,19 @@ COGS = [
         "William found Joseph .",
         "find . agent ( x _ 1 , William ) AND find . theme ( x _ 1 , Joseph )",
     ),
+    (
+        Meaning("give", ONE["chicken"], Phrase("cake", 1), recipient="William"),
+        {"theme"},
+        "The cake was given to William by a chicken .",
+        "* cake ( x _ 1 ) ; give . theme ( x _ 3 , x _ 1 ) AND give . recipient ( x _ 3 , William ) AND "
+        "give . agent ( x _ 3 , x _ 8 ) AND chicken ( x _ 8 )",
+    ),
+    (
+        Meaning("paint", Phrase("William"), Phrase("cake", 1)),
+        {"theme"},
+        "The cake was painted by William .",
+        "* cake ( x _ 1 ) ; paint . theme ( x _ 3 , x _ 1 ) AND paint . agent ( x _ 3 , William )",
+    ),
 ]
 
 
@@ -57,12 +70,14 @@ COGS = [
 def test_forms_and_sentences_are_those_of_cogs(
     meaning: Meaning, definites: set[str], english: str, logical: str
 ) -> None:
-    assert sentence(meaning, definites).text == english
-    assert form(meaning, definites).text == logical
+    voice: Voice = "passive" if " by " in english else "active"
+    assert sentence(meaning, definites, voice).text == english
+    assert form(meaning, definites, voice).text == logical
 
 
 def test_a_recipient_and_an_indefinite_place() -> None:
     meaning = Meaning("give", Phrase("Helen"), Phrase("key", 4, "red"), recipient="Peter", place="beach")
+    assert not passive(meaning)
     assert sentence(meaning, ()).text == "Helen gave a key on a beach to Peter ."
     assert form(meaning, ()).text == (
         "give . agent ( x _ 1 , Helen ) AND give . theme ( x _ 1 , x _ 3 ) AND give . recipient ( x _ 1 , Peter ) AND "
@@ -131,6 +146,15 @@ def test_definiteness_is_a_fair_coin() -> None:
     found = [definite(meaning) for meaning in meanings(400, seed=3)]
     for role in ("agent", "theme", "place"):
         assert 0.4 < sum(role in one for one in found) / len(found) < 0.6
+
+
+def test_a_third_of_what_has_no_place_is_told_in_the_passive() -> None:
+    found = [meaning for meaning in meanings(600, seed=3) if not meaning.place]
+    told = [passive(meaning) for meaning in found]
+    assert 0.25 < sum(told) / len(told) < 0.45
+    for meaning, turned in zip(found, told, strict=True):
+        assert (" was " in sentence(meaning).text) == turned
+        assert (form(meaning) == form(meaning, voice="passive")) == turned
 
 
 def test_documents_describe_a_form_in_either_order() -> None:

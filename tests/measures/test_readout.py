@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -138,7 +139,7 @@ def test_concept_scores_are_the_double_centred_diagonal(mode: str, variant: str,
 @pytest.mark.parametrize(("variant", "keep"), [("zh", SELECT | True), ("zh/confirm", ~SELECT)])
 def test_null_draws_exchange_the_identity_of_the_words(mode: str, variant: str, keep: np.ndarray) -> None:
     """Draw r asks for the word p_r(w) wherever w was asked for, and centres anew."""
-    prepared, drawn = ready(), plan().permutations
+    prepared, drawn = ready(), plan().null
     distinct = [prepared.word_names[i] for i in distinct_words(prepared, "dominant")]
     assert sorted(distinct) == sorted({row[2][0] for row in TABLE})
     null = rows(mode)
@@ -166,6 +167,66 @@ def test_the_identity_permutation_gives_the_mean_score() -> None:
         mean = part[part["condition"] == "dominant"].groupby("layer")["value"].mean()
         null = part[part["condition"] == "null"].set_index("layer")["value"]
         np.testing.assert_allclose(null.loc[mean.index], mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_stand_ins_take_the_place_of_a_few_words(mode: str) -> None:
+    """Draw r asks for the stand-in s_r(w) wherever w was asked for, and centres anew."""
+    adapter, prepared = model.tiny()[0], ready()
+    distinct = distinct_words(prepared, "dominant")
+    assert set(prepared.stand_ins) == set(distinct.tolist())
+    drawn = np.random.default_rng(0).integers(len(prepared.stand_ins[distinct[0]]), size=(3, len(distinct)))
+    options = dict(experiment="e", variant="zh", mode=mode, batch_tokens=16)
+    frame = measure(adapter, prepared, Plan(plan().subsets, drawn, stand_ins=True), **options)
+    tokens = {
+        i: [int(prepared.targets[c]) for c in prepared.forms[i].tolist() if c >= 0]
+        for i in range(len(prepared.forms))
+    }
+    for variant, keep in (("zh", SELECT | True), ("zh/confirm", ~SELECT)):
+        where = np.flatnonzero(keep)
+        null = frame[(frame["variant"] == variant) & (frame["condition"] == "null")]
+        for seed, taken in enumerate(drawn):
+            stand_in = {
+                word: prepared.stand_ins[word][k] for word, k in zip(distinct.tolist(), taken, strict=True)
+            }
+            dense = np.empty((adapter.n_layers + 1, len(where), len(where)))
+            for row, i in enumerate(where):
+                text, at, *_ = TABLE[i]
+                lens = model.lens(text, mode)[:, model.last_token_before(text, at)]
+                for column, j in enumerate(where):
+                    ids = tokens[stand_in[prepared.groups["dominant"][j][0]]]
+                    dense[:, row, column] = np.logaddexp.reduce(lens[:, ids], axis=1)
+            want = [plain.double_centre(m).mean() for m in dense]
+            got = null[null["seed"] == seed].sort_values("layer")["value"].to_numpy()
+            np.testing.assert_allclose(got, want, atol=5e-4)
+
+
+def test_cases_without_surface_words_have_a_concept_and_a_control() -> None:
+    adapter = model.tiny()[0]
+    plain_cases = [
+        replace(one, words={"dominant": one.words["dominant"], "control": one.words["surface"]})
+        for one in cases()
+    ]
+    given = LensSet("e", "all", plain_cases, Kept(len(TABLE)), "test", "en", "", special_tokens=False)
+    prepared = make_ready(adapter, given, np.arange(adapter.n_tokens).astype(float), 0)
+    options = dict(experiment="e", variant="zh", mode="final_norm", batch_tokens=16)
+    frame = measure(adapter, prepared, plan(), **options)
+    assert set(zip(frame["measure"], frame["condition"], strict=True)) == {
+        ("logprob", "dominant"),
+        ("logprob", "control"),
+        ("logprob", "random_tokens"),
+        ("logprob_diff", "control"),
+        ("concept", "dominant"),
+        ("concept", "null"),
+    }
+    whole = rows("final_norm")
+    for measured, condition, reference in (
+        ("concept", "dominant", ("concept", "dominant")),
+        ("logprob_diff", "control", ("logprob_diff", "matched")),
+    ):
+        np.testing.assert_allclose(
+            values(frame, "zh", measured, condition, IDS), values(whole, "zh", *reference, IDS), atol=1e-5
+        )
 
 
 def test_batches_and_slices_of_layers_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.measures import plain
 
 from semhub.measures import similarity
-from semhub.measures.similarity import case_rows, permuted, resampled, score_by_layer
+from semhub.measures.similarity import case_rows, margin_by_layer, permuted, resampled, score_by_layer
 from semhub.stats.bootstrap import draw_weights
 from semhub.stats.permutation import permutations
 
@@ -85,6 +85,20 @@ def test_hard_negatives_are_averaged_per_case_and_centred_like_side_b(centre: bo
         for i, near in negatives.items():
             want = [plain.cosine(a[layer, i] - shift_a, one - shift_b) for one in near[layer]]
             np.testing.assert_allclose(got[layer, i], np.mean(want), atol=1e-6)
+
+
+def test_the_margin_is_the_pair_minus_its_near_misses() -> None:
+    a, b = states()
+    rng = np.random.default_rng(5)
+    given = plain.pair_states(
+        a, b, negatives={2: rng.normal(size=(3, 1, WIDTH)), 7: rng.normal(size=(3, 3, WIDTH))}
+    )
+    frame = case_rows(given, "e", "v")
+    parts = [values(frame, "cosine_centred", condition) for condition in ("matched", "hard_negative")]
+    got = values(frame, "negative_margin", "matched")
+    np.testing.assert_allclose(got[:, [2, 7]], (parts[0] - parts[1])[:, [2, 7]], atol=1e-6)
+    assert np.isnan(got).sum() == 3 * (N - 2)
+    np.testing.assert_allclose(margin_by_layer(given), np.nanmean(got, axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize("centre", [False, True])

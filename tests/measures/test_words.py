@@ -18,7 +18,8 @@ def lens_set(*cases: LensCase, given: int | None = None, dropped: dict[str, int]
 
 
 def case(text: str, at: int, whole_next: bool = False, name: str = "", **words: tuple[str, ...]) -> LensCase:
-    return LensCase(name or f"{text}:{at}", text, Content.of(text), at, words or WORDS, whole_next)
+    following = (words or WORDS)["surface"][0] if whole_next else ""
+    return LensCase(name or f"{text}:{at}", text, Content.of(text), at, words or WORDS, following)
 
 
 def ready(*cases: LensCase, seed: int = 0, frequency: np.ndarray | None = None):
@@ -96,6 +97,80 @@ def test_a_next_word_that_is_no_token_is_dropped_with_the_reason(
     assert len(got.cases) == 0
     (why,) = got.kept.dropped
     assert reason in why or "no single token spells the surface word" in why
+
+
+def following(text: str, at: int, **words: tuple[str, ...]) -> LensCase:
+    return LensCase(
+        f"{text}:{at}", text, Content.of(text), at, words or {"dominant": ("five",)}, next_token=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "surface"),
+    [
+        ("3+5=8", 2, "5"),
+        ("one two three", 4, "two"),
+        ("one plus old", 4, "plu"),  # " plu" "s": the first token of a word of two
+        ("3\n5", 2, "5"),
+    ],
+)
+def test_the_next_token_is_the_surface_word(text: str, at: int, surface: str) -> None:
+    adapter = model.tiny()[0]
+    got = ready(following(text, at))
+    if surface == "5" and "\n" in text:
+        assert got.kept.dropped == {"white space has a token of its own here": 1}
+        return
+    (one,), (position,) = got.cases, got.position.tolist()
+    (encoded,) = got.encoded
+    start, end = encoded.offsets[position + 1]
+    assert text[start:end] == surface
+    assert encoded.offsets[position][1] <= at
+    ids = {int(got.targets[c]) for c in got.forms[got.groups["surface"][0][0]].tolist() if c >= 0}
+    assert ids == set(adapter.word_forms(surface)) | {encoded.ids[position + 1]}
+    assert one.words["surface"]
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "reason"),
+    [
+        ("the river", 6, "reaches into what follows"),  # inside " rive"
+        ("3+5", 0, "no token before"),
+        ("3+5", 3, "reaches into what follows"),
+        ("3 five", 2, "share a token"),
+        ("one two", 3, "reaches into what follows"),  # white space is not what it asks for
+    ],
+)
+def test_a_next_token_that_cannot_be_read_is_dropped_with_the_reason(text: str, at: int, reason: str) -> None:
+    got = ready(following(text, at))
+    assert not got.cases
+    (why,) = got.kept.dropped
+    assert reason in why
+
+
+def test_bytes_of_a_character_are_scored_as_the_first_of_them() -> None:
+    got = ready(following("x猫y", 1))
+    (position,) = got.position.tolist()
+    first = got.encoded[0].ids[position + 1]
+    ids = {int(got.targets[c]) for c in got.forms[got.groups["surface"][0][0]].tolist() if c >= 0}
+    assert ids == {first}
+
+
+def test_few_words_get_stand_ins_and_many_none() -> None:
+    names = ["one", "two", "three", "five", "six", "eight", "nine", "ten"]
+    every = [
+        case(f"{i}+3=", 4, name=str(i), dominant=(name,), surface=("3",)) for i, name in enumerate(names)
+    ]
+    assert ready(*every).stand_ins == {}
+    got = ready(*every[:-1])
+    assert set(got.stand_ins) == {group[0] for group in got.groups["dominant"]}
+    own = {int(got.targets[c]) for word in got.stand_ins for c in got.forms[word].tolist() if c >= 0}
+    for word, others in got.stand_ins.items():
+        assert len(others) == 100
+        size = int((got.forms[word] >= 0).sum())
+        for other in others:
+            tokens = {int(got.targets[c]) for c in got.forms[other].tolist() if c >= 0}
+            assert len(tokens) == size
+            assert not tokens & own
 
 
 def test_words_are_scored_over_all_their_single_token_forms() -> None:

@@ -76,6 +76,7 @@ def shared(
     twins: int = 19,
     twin: float = 0.1,
     twin_embeddings: float = 0.1,
+    twin_margin: float = 0.05,
     layers: slice = slice(None),
 ) -> pd.DataFrame:
     """P1: all conditions hold as it stands."""
@@ -88,17 +89,19 @@ def shared(
         frames.append(make.cases("cosine_centred", "matched", bump(score), spread, where, keep))
         if negative is not None:
             frames.append(make.cases("cosine_centred", "hard_negative", bump(negative), spread, where, keep))
+            frames.append(
+                make.cases("negative_margin", "matched", bump(score - negative), spread, where, keep)
+            )
         if not where.endswith("/select"):
             frames.append(make.draws("paper_score_centred", "null", flat + null_score, 0.005, where))
             frames.append(make.draws("retrieval", "null", flat, 0.02, where))
             frames.append(make.draws("paper_score_centred", "bootstrap", bump(score), spread / 8, where))
     for kind, height in (("twin", twin), ("twin_embeddings", twin_embeddings)):
-        for k in range(twins):
-            names = dict(
-                experiment=experiment, variant=variant, measure="paper_score_centred", condition=kind
-            )
-            values = bump(height) - 0.001 * k
-            frames.append(rows_frame(**names, layer=np.arange(N_LAYERS + 1), value=values, seed=k))
+        for measure, value in (("paper_score_centred", height), ("negative_margin", twin_margin)):
+            for k in range(twins):
+                names = dict(experiment=experiment, variant=variant, measure=measure, condition=kind)
+                values = bump(value) - 0.001 * k
+                frames.append(rows_frame(**names, layer=np.arange(N_LAYERS + 1), value=values, seed=k))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -112,17 +115,19 @@ def reading(
     null_concept: float = 0.0,
     last: float = -3.0,
     spread: float = 0.5,
+    has_surface: bool = True,
 ) -> pd.DataFrame:
     """P2: all conditions hold as it stands."""
     make = Maker(experiment, variant, n_clusters)
     frames = []
     for where, keep in make.places():
         frames.append(make.cases("concept", "dominant", bump(concept), spread, where, keep))
-        frames.append(make.cases("concept", "surface", bump(surface), spread, where, keep))
-        frames.append(make.cases("concept_diff", "matched", bump(concept - surface), spread, where, keep))
-        raw = bump(1.0)
-        raw[-1] = last
-        frames.append(make.cases("logprob_diff", "matched", raw, spread, where, keep))
+        if has_surface:
+            frames.append(make.cases("concept", "surface", bump(surface), spread, where, keep))
+            frames.append(make.cases("concept_diff", "matched", bump(concept - surface), spread, where, keep))
+            raw = bump(1.0)
+            raw[-1] = last
+            frames.append(make.cases("logprob_diff", "matched", raw, spread, where, keep))
         null = np.full(N_LAYERS + 1, null_concept)
         frames.append(make.draws("concept", "null", null, 0.05, where))
     return pd.concat(frames, ignore_index=True)

@@ -82,6 +82,60 @@ def test_p2_fails_on_each_condition_alone(change: dict[str, float], condition: s
     assert condition in str(one["reason"])
 
 
+@pytest.mark.parametrize(
+    ("change", "conditions"),
+    [
+        ({}, []),
+        (dict(null_score=0.31, retrieval=0.0), []),
+        (dict(negative=0.3, twin_margin=-0.2), ["beats its hard negatives"]),
+        (
+            dict(twin_margin=0.4),
+            [
+                "tells near misses apart better than its twins (re-initialised weights)",
+                "tells near misses apart better than its twins (trained embeddings only)",
+            ],
+        ),
+        (dict(twin=0.4), ["beats its twins (re-initialised weights)"]),
+    ],
+)
+def test_where_words_are_shared_near_misses_and_twins_decide(
+    change: dict[str, float], conditions: list[str]
+) -> None:
+    found = tables(shared(**change))
+    evidence = shared_space(found, *P1, SEED, 200, shares_words=True)
+    assert failed(evidence) == conditions
+    one = verdicts(found, shares_words=["language.similarity"])["P1"]
+    assert one["verdict"] == ("not_supported" if conditions else "supported")
+    assert ("share words by design" in str(one["reason"])) == (not conditions)
+
+
+def test_where_words_are_shared_there_must_be_near_misses() -> None:
+    one = verdicts(tables(shared(negative=None)), shares_words=["language.similarity"])["P1"]
+    assert one["verdict"] == "untestable"
+    assert "no near misses" in str(one["reason"])
+
+
+@pytest.mark.parametrize(
+    ("change", "conditions"),
+    [
+        ({}, []),
+        (dict(null_concept=2.2), ["the dominant word is read beyond chance"]),
+        (dict(concept=0.9, spread=5.0, null_concept=-6.0), ["read beyond the spread of the cases"]),
+    ],
+)
+def test_without_surface_words_the_concept_alone_is_confirmed(
+    change: dict[str, float], conditions: list[str]
+) -> None:
+    found = tables(reading(has_surface=False, **change))
+    evidence = dominant_reading(found, *P2, SEED, 200)
+    assert failed(evidence) == conditions
+    assert evidence.measure == "concept"
+    assert len(evidence.checks) == 2
+    if not conditions:
+        assert evidence.effect == pytest.approx(2.0, abs=0.2)
+        assert evidence.ci_low < evidence.effect < evidence.ci_high
+
+
 def test_a_negative_concept_is_not_read_even_if_the_words_shuffled_are_worse() -> None:
     found = tables(reading(concept=-0.5, surface=-2.0, null_concept=-4.0, spread=0.1))
     assert failed(dominant_reading(found, *P2, SEED, 200)) == ["the dominant word is read beyond chance"]

@@ -105,7 +105,7 @@ def lens_cases(n: int, seed: int, language: str, dominant: str) -> tuple[list[Le
             if previous:
                 words["echo"] = (previous,)
             case_id = f"micro-world:{index}:{word.start}"
-            cases.append(LensCase(case_id, meaning.key, content, word.start, words, whole_next=True))
+            cases.append(LensCase(case_id, meaning.key, content, word.start, words, next_word=word.text))
     return cases, Kept(given, merge({AT_START: start, SAME_WORD: alike}))
 
 

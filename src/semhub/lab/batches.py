@@ -19,6 +19,9 @@ from semhub.lab.world import LANGUAGES, meanings, render
 
 N_LOOKED_AT = 4000  # documents
 N_GROUPS = 2  # documents of like length share a padded batch
+LONG = (
+    64  # tokens; where a step has a longer document, four times as many groups cost less than their padding
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Batcher:
         self._surface = surface_words(tokenizer, recipe.dominant) if recipe.planted_flatness else {}
 
     def step(self, step: int) -> list[Batch]:
-        """The step's documents, sorted by length into at most N_GROUPS padded batches."""
+        """The step's documents, sorted by length into a few padded batches."""
         rng = random.Random(f"batch:{self.seed}:{step}")
         documents = [draw_document(rng, self.recipe.mixture) for _ in range(self.recipe.documents_per_step)]
         encodings = self.tokenizer.backend_tokenizer.encode_batch(
@@ -71,7 +74,8 @@ class Batcher:
             starts = rng.random() >= self.recipe.no_start_share
             rows.append(self._row(document, encoding.ids, encoding.offsets, starts))
         rows.sort(key=lambda row: len(row.ids))
-        size = -(-len(rows) // N_GROUPS)
+        groups = N_GROUPS if len(rows[-1].ids) <= LONG else 4 * N_GROUPS
+        size = -(-len(rows) // groups)
         return [self._collate(rows[at : at + size]) for at in range(0, len(rows), size)]
 
     def _row(

@@ -97,6 +97,11 @@ def _decide(
         list(dict.fromkeys(item.experiment.spoke for item in built)),
         {item.experiment.id: [one.variant for one in item.sets] for item in built},
         config.seed,
+        shares_words=[
+            item.experiment.id
+            for item in built
+            if any(isinstance(one, PairSet) and one.shares_words for one in item.sets)
+        ],
         dominant_found=prepared.dominant["status"] != "none",
         n_draws=config.n_draws,
     )

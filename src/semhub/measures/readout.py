@@ -18,7 +18,7 @@ from torch import Tensor
 
 from semhub.capture import capture
 from semhub.lens import LensMode, lens_input, read
-from semhub.measures.words import REQUIRED, Ready
+from semhub.measures.words import Ready
 from semhub.models.base import Adapter
 from semhub.results import draw_rows, long_rows
 
@@ -27,13 +27,15 @@ SCORES_AT_ONCE = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the concept score is averaged: subsets name -> cases [case] bool, and word permutations [draw, word].
+    """How the concept score is averaged, subsets name -> cases [case] bool, and the draws of its null [draw, word].
 
-    The permutations act on the distinct dominant words, in the order of `distinct_words(ready, "dominant")`.
+    Words are the distinct dominant ones, in the order of `distinct_words(ready, "dominant")`. null: which of these
+    words each one is taken for (permutations), or, with `stand_ins`, which of its stand-ins (`Ready.stand_ins`).
     """
 
     subsets: dict[str, np.ndarray]
-    permutations: np.ndarray
+    null: np.ndarray
+    stand_ins: bool = False
 
 
 def distinct_words(ready: Ready, condition: str) -> np.ndarray:
@@ -56,7 +58,7 @@ def measure(
     """Rows of logprob (per condition), logprob_diff, concept and concept_diff, and null draws of concept."""
     n_layers, n = adapter.n_layers + 1, len(ready.cases)
     logprob = {name: np.full((n_layers, n), np.nan) for name in ready.groups}
-    concepts = {name: _Concept(ready, name, plan, n_layers, adapter.device) for name in REQUIRED}
+    concepts = {name: _Concept(ready, name, plan, n_layers, adapter.device) for name in ready.required}
     order = np.lexsort((ready.position, ready.content))
     contents, starts = np.unique(ready.content[order], return_index=True)
     cases_of = dict(zip(contents.tolist(), np.split(order, starts[1:]), strict=True))
@@ -72,9 +74,7 @@ def measure(
         here = np.concatenate([cases_of[int(contents[c])] for c in dict.fromkeys(states.content.tolist())])
         local = {int(c): i for i, c in enumerate(contents.tolist())}
         rows = torch.tensor([row_of[local[int(ready.content[i])], int(ready.position[i])] for i in here])
-        for layers, scores in _word_scores(
-            adapter, ready, forms, states.values, mode, len(plan.permutations)
-        ):
+        for layers, scores in _word_scores(adapter, ready, forms, states.values, mode, len(plan.null)):
             scores = scores[:, rows.to(scores.device)]
             for name, columns in groups.items():
                 logprob[name][layers][:, here] = _best(scores, columns[here]).cpu().numpy()
@@ -118,7 +118,7 @@ def _best(scores: Tensor, columns: Tensor) -> Tensor:
 
 
 class _Concept:
-    """Margins, diagonal and permuted diagonals of M over the words of one condition, summed over batches."""
+    """Margins, diagonal and null diagonals of M over the words of one condition, summed over batches."""
 
     def __init__(self, ready: Ready, condition: str, plan: Plan, n_layers: int, device: torch.device) -> None:
         self.words = distinct_words(ready, condition)
@@ -133,45 +133,90 @@ class _Concept:
         self.diagonal = np.zeros((n_layers, n))
         self.row_mean = {name: np.zeros((n_layers, n)) for name in plan.subsets}
         self.column_sum = {name: np.zeros((n_layers, n_words)) for name in plan.subsets}
-        self.permutations = (
-            plan.permutations if condition == "dominant" else np.empty((0, n_words), dtype=np.int64)
-        )
-        self.permuted_sum = {name: np.zeros((len(self.permutations), n_layers)) for name in plan.subsets}
+        draws = plan.null if condition == "dominant" else np.empty((0, n_words), dtype=np.int64)
+        self.chance: _StandIns | _Permutations = _Permutations(self, draws, n_layers)
+        if condition == "dominant" and plan.stand_ins:
+            others = np.array([ready.stand_ins[word] for word in self.words.tolist()], dtype=np.int64)
+            self.chance = _StandIns(self, draws, others, n_layers)
 
     def add(self, layers: slice, cases: np.ndarray, scores: Tensor) -> None:
         m = scores[:, :, self.columns].double()
         own = torch.from_numpy(self.word_of[cases]).to(m.device)
         self.diagonal[layers, cases] = m.gather(2, own.expand(len(m), -1)[:, :, None])[:, :, 0].cpu().numpy()
-        permuted = None
-        if len(self.permutations):
-            index = torch.from_numpy(np.ascontiguousarray(self.permutations[:, self.word_of[cases]].T)).to(
-                m.device
-            )
-            permuted = torch.stack([layer.gather(1, index) for layer in m])  # [layer, case, draw]
-        for name, keep in self.subsets.items():
+        masks = {
+            name: torch.from_numpy(keep[cases].astype(np.float64)).to(m.device)
+            for name, keep in self.subsets.items()
+        }
+        for name, mask in masks.items():
             frequency = torch.from_numpy(self.frequency[name]).to(m.device)
             self.row_mean[name][layers, cases] = (m @ frequency).cpu().numpy()
-            mask = torch.from_numpy(keep[cases].astype(np.float64)).to(m.device)
             self.column_sum[name][layers] += torch.einsum("lcw,c->lw", m, mask).cpu().numpy()
-            if permuted is not None:
-                self.permuted_sum[name][:, layers] += torch.einsum("lcr,c->rl", permuted, mask).cpu().numpy()
+        if len(self.chance.draws):
+            self.chance.add(layers, cases, scores, m, masks)
+
+    def column_mean(self, name: str) -> np.ndarray:
+        """M_.j [layer, word] over a subset."""
+        return np.asarray(self.column_sum[name] / self.subsets[name].sum())
 
     def scores(self, name: str) -> np.ndarray:
         """c_i [layer, case of the subset], centred over that subset."""
-        keep = self.subsets[name]
-        column_mean = self.column_sum[name] / keep.sum()
+        column_mean = self.column_mean(name)
         grand = column_mean @ self.frequency[name]
         centred = self.diagonal - self.row_mean[name] - column_mean[:, self.word_of] + grand[:, None]
-        return np.asarray(centred[:, keep])
+        return np.asarray(centred[:, self.subsets[name]])
+
+
+class _Permutations:
+    """The mean concept score with word identities permuted: draws [draw, word], the word each one is taken for."""
+
+    def __init__(self, concept: _Concept, draws: np.ndarray, n_layers: int) -> None:
+        self.concept, self.draws = concept, draws
+        self.total = {name: np.zeros((len(draws), n_layers)) for name in concept.subsets}
+
+    def add(
+        self, layers: slice, cases: np.ndarray, scores: Tensor, m: Tensor, masks: dict[str, Tensor]
+    ) -> None:
+        taken = torch.from_numpy(np.ascontiguousarray(self.draws[:, self.concept.word_of[cases]].T))
+        permuted = torch.stack([layer.gather(1, taken.to(m.device)) for layer in m])  # [layer, case, draw]
+        for name, mask in masks.items():
+            self.total[name][:, layers] += torch.einsum("lcr,c->rl", permuted, mask).cpu().numpy()
 
     def null(self, name: str) -> np.ndarray:
-        """Mean concept score with word identities permuted [draw, layer]."""
-        keep = self.subsets[name]
-        column_mean = self.column_sum[name] / keep.sum()
-        grand = np.stack(
-            [column_mean[:, permutation] @ self.frequency[name] for permutation in self.permutations]
-        )
-        return np.asarray(self.permuted_sum[name] / keep.sum() - grand)
+        """[draw, layer]."""
+        column_mean, frequency = self.concept.column_mean(name), self.concept.frequency[name]
+        grand = np.stack([column_mean[:, taken] @ frequency for taken in self.draws])
+        return np.asarray(self.total[name] / self.concept.subsets[name].sum() - grand)
+
+
+class _StandIns:
+    """The mean concept score of random words in the place of a few: draws [draw, word], which stand-in each one gets.
+
+    It is the mean over cases of M_ij minus M_.j, j being the stand-in of the case's word: one number per stand-in.
+    """
+
+    def __init__(self, concept: _Concept, draws: np.ndarray, others: np.ndarray, n_layers: int) -> None:
+        self.concept, self.draws = concept, draws
+        self.columns = torch.from_numpy(others)
+        self.own = {name: np.zeros((n_layers, *others.shape)) for name in concept.subsets}
+        self.all = {name: np.zeros((n_layers, *others.shape)) for name in concept.subsets}
+
+    def add(
+        self, layers: slice, cases: np.ndarray, scores: Tensor, m: Tensor, masks: dict[str, Tensor]
+    ) -> None:
+        of_word = torch.from_numpy(self.concept.word_of[cases]).to(m.device)
+        for word, columns in enumerate(self.columns.to(scores.device)):
+            found = scores[:, :, columns].double()
+            for name, mask in masks.items():
+                self.all[name][layers, word] += torch.einsum("lcs,c->ls", found, mask).cpu().numpy()
+                mine = mask * (of_word == word)
+                self.own[name][layers, word] += torch.einsum("lcs,c->ls", found, mine).cpu().numpy()
+
+    def null(self, name: str) -> np.ndarray:
+        """[draw, layer]."""
+        frequency, n = self.concept.frequency[name], self.concept.subsets[name].sum()
+        each = (self.own[name] - self.all[name] * frequency[:, None]) / n
+        words = np.arange(len(frequency))
+        return np.stack([each[:, words, taken].sum(axis=1) for taken in self.draws])
 
 
 def _rows(
@@ -192,18 +237,24 @@ def _rows(
         frame["position"] = np.tile(ready.position[keep], len(values))
         frames.append(frame)
 
-    difference = logprob["dominant"] - logprob["surface"]
     for condition, values in logprob.items():
         keep = np.isfinite(values).all(axis=0)
         put(values[:, keep], keep, variant, "logprob", condition)
+    if "control" in logprob:
+        difference = logprob["dominant"] - logprob["control"]
+        keep = np.isfinite(difference).all(axis=0)
+        put(difference[:, keep], keep, variant, "logprob_diff", "control")
     for name, keep in plan.subsets.items():
         where = f"{variant}/{name}" if name else variant
-        put(difference[:, keep], keep, where, "logprob_diff", "matched")
         scores = {condition: concept.scores(name) for condition, concept in concepts.items()}
+        if "surface" in scores:
+            difference = logprob["dominant"] - logprob["surface"]
+            put(difference[:, keep], keep, where, "logprob_diff", "matched")
         for condition, values in scores.items():
             put(values, keep, where, "concept", condition)
-        put(scores["dominant"] - scores["surface"], keep, where, "concept_diff", "matched")
-        if len(plan.permutations):
+        if "surface" in scores:
+            put(scores["dominant"] - scores["surface"], keep, where, "concept_diff", "matched")
+        if len(plan.null):
             null = dict(experiment=experiment, variant=where, measure="concept", condition="null")
-            frames.append(draw_rows(concepts["dominant"].null(name), **null))
+            frames.append(draw_rows(concepts["dominant"].chance.null(name), **null))
     return pd.concat(frames, ignore_index=True)

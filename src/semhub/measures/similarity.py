@@ -95,13 +95,14 @@ def sides(states: PairStates, layer: int, centred: bool) -> tuple[Tensor, Tensor
 
 @torch.inference_mode()
 def case_rows(states: PairStates, experiment: str, variant: str) -> pd.DataFrame:
-    """One row per case, layer and condition of cosine, paper_score (raw and centred) and retrieval.
+    """One row per case, layer and condition of cosine, paper_score (raw and centred), retrieval and negative_margin.
 
     cosine: matched cos(a_i, b_i); mismatched: mean over j != i of cos(a_i, b_j) and cos(a_j, b_i); hard_negative:
     mean over the case's negatives; same_result and different_result: mean over j != i of cos(a_i, b_j) within and
     outside the case's group. paper_score: cos(a_i, b_i) minus the mean over all non-pairs of that layer; the centred
     one without the bias of centring by the sample's own mean, a factor 1 - 1/n.
     retrieval: 1 if the nearest b of a_i is b_i, averaged with the other direction (centred states).
+    negative_margin: the centred cosine of the pair minus that of its negatives.
     """
     n = len(states.pairs)
     ids = [pair.case_id for pair in states.pairs]
@@ -126,12 +127,10 @@ def case_rows(states: PairStates, experiment: str, variant: str) -> pd.DataFrame
                 score = matched - mismatched.double().mean().float()
                 put(f"paper_score{suffix}", "matched", layer, score * _share_kept(n) if centred else score)
             if len(negatives):
-                put(
-                    f"cosine{suffix}",
-                    "hard_negative",
-                    layer,
-                    _mean_by_owner(a, negatives, states.negative_of.to(a.device)),
-                )
+                near = _mean_by_owner(a, negatives, states.negative_of.to(a.device))
+                put(f"cosine{suffix}", "hard_negative", layer, near)
+                if centred:
+                    put("negative_margin", "matched", layer, matched - near)
             if groups is not None:
                 size = groups.sum(dim=0) @ groups.T
                 same = (found.group_sum - matched) / (size - 1)
@@ -162,6 +161,17 @@ def score_by_layer(states: PairStates) -> np.ndarray:
         matched = (a * b).sum()
         total = a.sum(dim=0) @ b.sum(dim=0)
         out.append(float(matched / n - (total - matched) / (n * (n - 1))) * _share_kept(n))
+    return np.array(out)
+
+
+@torch.inference_mode()
+def margin_by_layer(states: PairStates) -> np.ndarray:
+    """The mean negative_margin [layer] over the cases that have negatives, for twins."""
+    out = []
+    for layer in range(states.n_layers):
+        a, b, negatives = sides(states, layer, centred=True)
+        near = _mean_by_owner(a, negatives, states.negative_of.to(a.device))
+        out.append(float(((a * b).sum(dim=-1) - near).nanmean()))
     return np.array(out)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,9 +12,14 @@ from torch import Tensor
 from semhub.models.base import Adapter, Encoded
 from semhub.types import Content, Kept, LensCase, LensSet
 
-REQUIRED = ("dominant", "surface")
 RANDOM = "random_tokens"
 SIMILAR_RANKS = 50
+FEW_WORDS = 8  # of fewer distinct words there are too few permutations: random words stand in for them
+N_STAND_INS = 100  # for each of few words
+NO_TOKEN = "no token before the position"
+NOT_WHOLE = "the word is not one token in this text"
+MERGED = "the position's token reaches into what follows"
+BLANK = "white space has a token of its own here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,8 @@ class Ready:
     encoded: the distinct contents. cases, content [case], position [case]: where each case is read.
     words: name -> index; forms [word, form] target indices padded with -1; targets [target]: token ids.
     groups: condition -> per case the indices of its words (empty: the case has none under that condition).
+    required: the conditions that every case has words for. stand_ins: dominant word -> random words of as many tokens
+    and of similar frequency; empty where there are enough distinct words to permute.
     """
 
     encoded: list[Encoded]
@@ -35,6 +42,8 @@ class Ready:
     word_names: list[str]
     groups: dict[str, list[tuple[int, ...]]]
     kept: Kept
+    required: tuple[str, ...] = ("dominant", "surface")
+    stand_ins: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed: int) -> Ready:
@@ -46,13 +55,16 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
     for case in lens_set.cases:
         contents.setdefault(case.content, len(contents))
     encoded = adapter.encode(list(contents), special_tokens=lens_set.special_tokens)
+    required = ("dominant", "surface") if lens_set.surface_language else ("dominant",)
     forms = _FormTable(adapter)
     dropped: Counter[str] = Counter(lens_set.kept.dropped)
     cases, owner, positions = [], [], []
     for case in lens_set.cases:
         where = encoded[contents[case.content]]
         position, reason = locate(case, where)
-        reason = reason or _unspellable(case, forms, where.ids[position + 1] if case.whole_next else None)
+        if not reason and case.next_token:
+            case = _with_surface(case, where, position + 1, forms)
+        reason = reason or _unspellable(case, forms, required, where.ids[position + 1 : position + 2])
         if reason:
             dropped[reason] += 1
             continue
@@ -65,8 +77,11 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
             tuple(forms.index(word) for word in case.words.get(condition, ()) if forms.ids(word))
             for case in cases
         ]
+    stand_ins: dict[int, tuple[int, ...]] = {}
     if cases:
-        groups[RANDOM] = _random_groups(forms, groups, frequency, seed)
+        draw = _RandomWords(forms, frequency, seed)
+        groups[RANDOM] = draw.groups(groups)
+        stand_ins = draw.stand_ins(sorted({group[0] for group in groups["dominant"]}))
     return Ready(
         encoded=encoded,
         cases=cases,
@@ -77,28 +92,60 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
         word_names=list(forms.words),
         groups=groups,
         kept=Kept(lens_set.kept.given, dict(dropped)),
+        required=required,
+        stand_ins=stand_ins,
     )
 
 
 def locate(case: LensCase, encoded: Encoded) -> tuple[int, str]:
-    """The position to read, or why there is none. With `whole_next`, the next token must spell the word alone."""
-    if not case.whole_next:
-        before = [
-            i for i, span in enumerate(encoded.offsets) if span and span[1] <= case.at and span[1] > span[0]
-        ]
-        return (before[-1], "") if before else (-1, "no token before the position")
-    end = case.at + len(case.words["surface"][0])
+    """The position to read, or why there is none (LensCase says which)."""
+    if case.next_word:
+        return _before_word(case, encoded)
+    if case.next_token:
+        return _before_token(case, encoded)
+    before = [
+        i for i, span in enumerate(encoded.offsets) if span and span[1] <= case.at and span[1] > span[0]
+    ]
+    return (before[-1], "") if before else (-1, NO_TOKEN)
+
+
+def _before_word(case: LensCase, encoded: Encoded) -> tuple[int, str]:
+    end = case.at + len(case.next_word)
     text = case.content.text
     for i, span in enumerate(encoded.offsets):
         if span is None or span[1] != end:
             continue
         starts_here = span[0] == case.at or (span[0] == case.at - 1 and text[span[0]].isspace())
         if not starts_here or (i + 1 < len(encoded.ids) and encoded.offsets[i + 1] == span):
-            return -1, "the word is not one token in this text"
+            return -1, NOT_WHOLE
         if i == 0 or encoded.offsets[i - 1] is None:
-            return -1, "no token before the position"
+            return -1, NO_TOKEN
         return i - 1, ""
-    return -1, "the word is not one token in this text"
+    return -1, NOT_WHOLE
+
+
+def _before_token(case: LensCase, encoded: Encoded) -> tuple[int, str]:
+    following = next((i for i, span in enumerate(encoded.offsets) if span and span[0] >= case.at), None)
+    if following is None or encoded.offsets[following][0] != case.at:  # type: ignore[index]
+        return -1, MERGED
+    before = encoded.offsets[following - 1] if following else None
+    if before is None:
+        return -1, NO_TOKEN
+    if before[1] > case.at:
+        return -1, MERGED
+    if not case.content.text[before[0] : before[1]].strip():
+        return -1, BLANK
+    return following - 1, ""
+
+
+def _with_surface(case: LensCase, encoded: Encoded, following: int, forms: _FormTable) -> LensCase:
+    """The case with the next token's spelling as its surface word, scored like any word and always as that token."""
+    span, token = encoded.offsets[following], encoded.ids[following]
+    assert span is not None
+    word = case.content.text[span[0] : span[1]].strip()
+    if token not in forms.ids(word):
+        word = forms.spell_as(f"<token {token}>", (*forms.ids(word), token))
+    return replace(case, words={**case.words, "surface": (word,)})
 
 
 class _FormTable:
@@ -116,6 +163,11 @@ class _FormTable:
         if word not in self._ids:
             self._ids[word] = self.adapter.word_forms(word)
         return self._ids[word]
+
+    def spell_as(self, name: str, ids: tuple[int, ...]) -> str:
+        """Gives a name of our own the tokens that are to be scored for it; returns the name."""
+        self._ids[name] = tuple(sorted(ids))
+        return name
 
     def index(self, word: str) -> int:
         if word not in self.words:
@@ -141,53 +193,63 @@ class _FormTable:
         )
 
 
-def _unspellable(case: LensCase, forms: _FormTable, next_token: int | None) -> str:
+def _unspellable(
+    case: LensCase, forms: _FormTable, required: tuple[str, ...], following: tuple[int, ...]
+) -> str:
     found: dict[str, set[int]] = {}
-    for condition in REQUIRED:
+    for condition in required:
         found[condition] = {token for word in case.words.get(condition, ()) for token in forms.ids(word)}
         if not found[condition]:
             return f"no single token spells the {condition} word"
-    if found["dominant"] & found["surface"]:
+    if found["dominant"] & found.get("surface", set()):
         return "dominant and surface word share a token"
-    if next_token is not None and next_token not in found["surface"]:
-        return "the word is not one token in this text"
+    if case.next_word and following[0] not in forms.ids(case.next_word):
+        return NOT_WHOLE
     return ""
 
 
-def _random_groups(
-    forms: _FormTable, given: dict[str, list[tuple[int, ...]]], frequency: np.ndarray, seed: int
-) -> list[tuple[int, ...]]:
-    """For each case as many pseudo-words as it has dominant ones, of as many tokens, of similar frequency rank.
+class _RandomWords:
+    """Pseudo-words: random tokens of similar frequency rank to those of a word, and as many of them."""
 
-    No special token and no token of the case's own words in any condition is drawn.
-    """
-    rng = np.random.default_rng([seed, 0x7A9D])
-    by_rank = np.lexsort((np.arange(len(frequency)), -frequency))
-    rank = np.empty_like(by_rank)
-    rank[by_rank] = np.arange(len(by_rank))
-    groups = []
-    special = forms.adapter.special_ids
-    for i, group in enumerate(given["dominant"]):
-        words = [word for groups_of in given.values() for word in groups_of[i]]
-        own = special | {forms.targets[column] for word in words for column in forms.rows[word]}
-        drawn = []
-        for word in group:
-            tokens = []
-            for column in forms.rows[word]:
-                token_rank = (
-                    int(rank[forms.targets[column]]) if forms.targets[column] < len(rank) else len(rank) - 1
-                )
-                low = max(0, min(token_rank - SIMILAR_RANKS, len(rank) - 2 * SIMILAR_RANKS - 1))
-                pool = [
-                    int(t)
-                    for t in by_rank[low : low + 2 * SIMILAR_RANKS + 1]
-                    if int(t) not in own and t not in tokens
-                ]
-                tokens.append(int(rng.choice(pool)))
-            ids = tuple(sorted(tokens))
-            drawn.append(forms.add(f"<random {ids}>", ids))
-        groups.append(tuple(drawn))
-    return groups
+    def __init__(self, forms: _FormTable, frequency: np.ndarray, seed: int) -> None:
+        self._forms, self._rng = forms, np.random.default_rng([seed, 0x7A9D])
+        self._by_rank = np.lexsort((np.arange(len(frequency)), -frequency))
+        self._rank = np.empty_like(self._by_rank)
+        self._rank[self._by_rank] = np.arange(len(self._by_rank))
+
+    def groups(self, given: dict[str, list[tuple[int, ...]]]) -> list[tuple[int, ...]]:
+        """For each case as many pseudo-words as it has dominant ones.
+
+        No special token and no token of the case's own words in any condition is drawn.
+        """
+        out = []
+        for i, group in enumerate(given["dominant"]):
+            own = self._tokens({word for groups_of in given.values() for word in groups_of[i]})
+            out.append(tuple(self._draw(word, own) for word in group))
+        return out
+
+    def stand_ins(self, words: list[int]) -> dict[int, tuple[int, ...]]:
+        """N_STAND_INS pseudo-words for each of a few words; nothing if the words are many."""
+        if len(words) >= FEW_WORDS:
+            return {}
+        own = self._tokens(set(words))
+        return {word: tuple(self._draw(word, own) for _ in range(N_STAND_INS)) for word in words}
+
+    def _tokens(self, words: set[int]) -> frozenset[int]:
+        forms = self._forms
+        return forms.adapter.special_ids | {forms.targets[c] for word in words for c in forms.rows[word]}
+
+    def _draw(self, word: int, own: frozenset[int]) -> int:
+        tokens: list[int] = []
+        for column in self._forms.rows[word]:
+            target = self._forms.targets[column]
+            rank = int(self._rank[target]) if target < len(self._rank) else len(self._rank) - 1
+            low = max(0, min(rank - SIMILAR_RANKS, len(self._rank) - 2 * SIMILAR_RANKS - 1))
+            near = self._by_rank[low : low + 2 * SIMILAR_RANKS + 1]
+            pool = [int(t) for t in near if int(t) not in own and t not in tokens]
+            tokens.append(int(self._rng.choice(pool)))
+        ids = tuple(sorted(tokens))
+        return self._forms.add(f"<random {ids}>", ids)
 
 
 def frequency_strata(

@@ -35,6 +35,7 @@ def finish(store: Store, seconds: float | None = None) -> None:
         experiments={
             spokes[entry["id"]]: entry["id"] for entry in manifest["experiments"] if entry["deciding"]
         },
+        shares_words=[entry["id"] for entry in manifest["experiments"] if entry.get("shares_words")],
         dominant_found=manifest["dominant"]["status"] != "none",
         n_draws=config.n_draws,
     )

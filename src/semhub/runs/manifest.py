@@ -76,6 +76,7 @@ def describe(config: RunConfig, prepared: Prepared, command: str, started: float
                 "deciding": [
                     one.variant for one in item.sets if isinstance(one, (PairSet, LensSet)) and one.deciding
                 ],
+                "shares_words": any(isinstance(one, PairSet) and one.shares_words for one in item.sets),
             }
             for item in prepared.built
         ],

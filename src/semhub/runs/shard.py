@@ -202,12 +202,16 @@ def _lens(
         if confirm.any() and not confirm.all():
             subsets |= {SELECT: ~confirm, CONFIRM: confirm}
     distinct = readout.distinct_words(ready, "dominant")
-    strata = words.frequency_strata(ready, distinct, tokens.frequency)
-    shuffled = permutations(len(distinct), config.n_draws, _rng(config, case_set, "null"), strata)
+    rng = _rng(config, case_set, "null")
+    if ready.stand_ins:
+        null = rng.integers(words.N_STAND_INS, size=(config.n_draws, len(distinct)))
+    else:
+        strata = words.frequency_strata(ready, distinct, tokens.frequency)
+        null = permutations(len(distinct), config.n_draws, rng, strata)
     return readout.measure(
         adapter,
         ready,
-        readout.Plan(subsets, shuffled),
+        readout.Plan(subsets, null, stand_ins=bool(ready.stand_ins)),
         experiment=case_set.experiment,
         variant=case_set.variant,
         mode=config.lens,
@@ -224,13 +228,17 @@ def _twin(adapter: Adapter, unit: Unit, config: RunConfig, progress: Progress) -
     frames, done = [], 0
     for case_set in unit.sets:
         assert isinstance(case_set, PairSet)
-        positives = replace(case_set, pairs=[replace(pair, negatives=()) for pair in case_set.pairs])
-        states = pair_states(model, positives, config.batch_tokens, None)
-        score = similarity.score_by_layer(states)
-        names = (case_set.experiment, case_set.variant, "paper_score_centred", kind)
-        frame = similarity.set_level_rows(*names, score)
-        frame["seed"] = k
-        frames.append(frame)
+        shown = case_set
+        if not case_set.shares_words:
+            shown = replace(case_set, pairs=[replace(pair, negatives=()) for pair in case_set.pairs])
+        states = pair_states(model, shown, config.batch_tokens, None)
+        scores = {"paper_score_centred": similarity.score_by_layer(states)}
+        if case_set.shares_words and len(states.negative_of):
+            scores["negative_margin"] = similarity.margin_by_layer(states)
+        for measure, score in scores.items():
+            frame = similarity.set_level_rows(case_set.experiment, case_set.variant, measure, kind, score)
+            frame["seed"] = k
+            frames.append(frame)
         done += len(contents(case_set))
         progress(done)
     return pd.concat(frames, ignore_index=True)

@@ -195,7 +195,7 @@ def _dictionary_sets(texts: list[Paragraph], dictionary: cedict.Cedict, request:
                     counts[why] = counts.get(why, 0) + 1
                 else:
                     scored = {"dominant": candidates, **words}
-                    cases.append(LensCase(case_id, paragraph.id, content, start, scored, whole_next=True))
+                    cases.append(LensCase(case_id, paragraph.id, content, start, scored, next_word=word))
     source = f"{len(drawn)} of {len(texts)} paragraphs, Chinese, words by jieba, glosses by CC-CEDICT"
     return [
         LensSet(

@@ -17,6 +17,8 @@ SMALLEST_EFFECT = 0.05
 ALPHA = 0.05
 MIN_CLUSTERS = 30
 TWIN_KINDS = {"twin": "re-initialised weights", "twin_embeddings": "trained embeddings only"}
+MARGIN = "negative_margin"
+SHARED_WORDS = "not asked: the two sides share words by design, so near misses and twins decide"
 Tables = Mapping[tuple[str, str], VariantTable]
 
 
@@ -63,12 +65,22 @@ def detectable_effect(n_clusters: int, n_layers: int) -> float:
     return float(quantiles / np.sqrt(n_clusters))
 
 
-def shared_space(tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000) -> Evidence:
-    """P1 for one deciding pair set (experiments.md, "Verdicts")."""
-    start = _start(tables, experiment, variant, "paper_score_centred")
+def shared_space(
+    tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000, shares_words: bool = False
+) -> Evidence:
+    """P1 for one deciding pair set (experiments.md, "Verdicts").
+
+    shares_words: the two sides share words by design (types.PairSet); permuted pairs then decide nothing, and the
+    margin over the near misses must also beat that of the twins.
+    """
+    start = _start(tables, experiment, variant, "paper_score_centred", "matched")
     if start.untestable:
         return start
     table = tables[experiment, variant]
+    if shares_words and ("cosine_centred", "hard_negative") not in table.parts:
+        return replace(
+            start, untestable=f"{variant} has no near misses, and the two sides share words by design"
+        )
     select, confirm = tables[experiment, f"{variant}/{SELECT}"], tables[experiment, f"{variant}/{CONFIRM}"]
     chosen_on = _mean(select, "paper_score_centred", "matched")
     n_layers = len(chosen_on) - 1
@@ -85,15 +97,19 @@ def shared_space(tables: Tables, experiment: str, variant: str, seed: int, n_dra
     n_confirm = int(cluster_codes(_cases(confirm, "paper_score_centred", "matched").clusters).max()) + 1
     low, high = interval_of_draws(draws[:, within].mean(axis=1, keepdims=True), n_confirm)
     checks = []
-    for measure in ("paper_score_centred", "retrieval"):
+    if shares_words:
+        checks.append(Check("beats its permutation null", True, float("nan"), SHARED_WORDS))
+    for measure in () if shares_words else ("paper_score_centred", "retrieval"):
         observed, null = _mean(confirm, measure, "matched"), confirm.draws(measure, "null")
         assert null is not None
         p = band_p(observed, null, band, searched)
         value = float(observed[within].mean())
         detail = f"{value:.3f} against {float(null[:, within].mean()):.3f} under permuted pairs, p = {p:.4f}"
         checks.append(Check(f"{measure} beats its permutation null", p <= ALPHA, value, detail, p))
-    checks += _twin_checks(table, inner)
+    checks += _twin_checks(table, inner, "paper_score_centred", "beats its twins")
     checks.append(_hard_negatives(confirm, band, searched, seed, n_draws))
+    if shares_words:
+        checks += _twin_checks(table, inner, MARGIN, "tells near misses apart better than its twins")
     detail = f"95% interval [{low[0]:.3f}, {high[0]:.3f}] against the smallest effect of interest {SMALLEST_EFFECT}"
     checks.append(Check("the effect is large enough", bool(low[0] > SMALLEST_EFFECT), float(low[0]), detail))
     checks = [check for check in checks if check.name]
@@ -102,14 +118,14 @@ def shared_space(tables: Tables, experiment: str, variant: str, seed: int, n_dra
     )
 
 
-def _twin_checks(table: VariantTable, inner: slice) -> list[Check]:
-    observed = float(_mean(table, "paper_score_centred", "matched")[inner].max())
+def _twin_checks(table: VariantTable, inner: slice, measure: str, name: str) -> list[Check]:
+    observed = float(_mean(table, measure, "matched")[inner].max())
     out = []
     for kind, words in TWIN_KINDS.items():
-        draws = table.draws("paper_score_centred", kind)
-        name = f"beats its twins ({words})"
+        draws = table.draws(measure, kind)
+        named = f"{name} ({words})"
         if draws is None:
-            out.append(Check(name, True, float("nan"), "control missing: no twins were run (--twins K)"))
+            out.append(Check(named, True, float("nan"), "control missing: no twins were run (--twins K)"))
             continue
         maxima = draws[:, inner].max(axis=1)
         higher, k = int((~(maxima < observed)).sum()), len(maxima)  # a twin without a number is not beaten
@@ -119,7 +135,7 @@ def _twin_checks(table: VariantTable, inner: slice) -> list[Check]:
             f"maximum over layers {observed:.3f} against at most {maxima.max():.3f} in {k} twins, p = {p:.3f}"
         )
         detail += f" (weak control: {k} twins cannot reach {ALPHA})" if weak else ""
-        out.append(Check(name, higher == 0 if weak else p <= ALPHA, p, detail))
+        out.append(Check(named, higher == 0 if weak else p <= ALPHA, p, detail))
     return out
 
 
@@ -146,12 +162,18 @@ def _hard_negatives(
 def dominant_reading(
     tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000
 ) -> Evidence:
-    """P2 for one deciding lens set with dominant and surface words (experiments.md, "Verdicts")."""
-    start = _start(tables, experiment, variant, "concept_diff")
+    """P2 for one deciding lens set (experiments.md, "Verdicts").
+
+    Where the cases have no surface word, the concept itself is what is confirmed, and there is no order to reverse.
+    """
+    table = tables.get((experiment, variant))
+    has_surface = table is None or ("concept", "surface") in table.parts or not table.parts
+    measure, condition = ("concept_diff", "matched") if has_surface else ("concept", "dominant")
+    start = _start(tables, experiment, variant, measure, condition)
     if start.untestable:
         return start
     select, confirm = tables[experiment, f"{variant}/{SELECT}"], tables[experiment, f"{variant}/{CONFIRM}"]
-    chosen_on = _mean(select, "concept_diff", "matched")
+    chosen_on = _mean(select, measure, condition)
     concept = _mean(select, "concept", "dominant")
     n_layers = len(chosen_on) - 1
     threshold = max(0.0, float(chosen_on[1:n_layers].max(initial=0)) / 2)
@@ -168,33 +190,40 @@ def dominant_reading(
             "the dominant word is read beyond chance",
             p <= ALPHA and value > 0,
             value,
-            f"concept {value:.2f} nat against {float(null[:, within].mean()):.2f} with permuted words, p = {p:.4f}",
+            f"concept {value:.2f} nat against {float(null[:, within].mean()):.2f} with other words, p = {p:.4f}",
             p,
         )
     ]
-    difference = _cases(confirm, "concept_diff", "matched")
-    flips = sign_flips(difference.values, difference.clusters, n_draws, confirm.rng(seed, "concept_diff"))
-    p = band_p(difference.values.mean(axis=1), flips, band, searched)
-    banded = difference.values[within].mean(axis=0, keepdims=True)
-    interval = mean_interval(banded, difference.clusters, confirm.rng(seed, "effect"), n_draws=n_draws)
+    confirmed = _cases(confirm, measure, condition)
+    flips = sign_flips(confirmed.values, confirmed.clusters, n_draws, confirm.rng(seed, measure))
+    p = band_p(confirmed.values.mean(axis=1), flips, band, searched)
+    banded = confirmed.values[within].mean(axis=0, keepdims=True)
+    interval = mean_interval(banded, confirmed.clusters, confirm.rng(seed, "effect"), n_draws=n_draws)
     effect, low, high = float(interval.estimate[0]), float(interval.low[0]), float(interval.high[0])
-    detail = f"dominant minus surface concept {effect:+.2f} nat [{low:.2f}, {high:.2f}], p = {p:.4f}"
-    checks.append(
-        Check("read in the dominant type, not in the input's", p <= ALPHA and effect > 0, effect, detail, p)
-    )
+    if has_surface:
+        name, what = "read in the dominant type, not in the input's", "dominant minus surface concept"
+    else:
+        name, what = "read beyond the spread of the cases", "concept"
+    detail = f"{what} {effect:+.2f} nat [{low:.2f}, {high:.2f}], p = {p:.4f}"
+    checks.append(Check(name, p <= ALPHA and effect > 0, effect, detail, p))
+    if has_surface:
+        checks.append(_reversal(confirm, n_layers, seed, n_draws))
+    return replace(start, band=band, effect=effect, ci_low=low, ci_high=high, checks=checks)
+
+
+def _reversal(confirm: VariantTable, n_layers: int, seed: int, n_draws: int) -> Check:
     raw = _cases(confirm, "logprob_diff", "matched")
     end = -raw.values[-1:]
     flips = sign_flips(end, raw.clusters, n_draws, confirm.rng(seed, "reversal"))
     p = float((1 + (flips[:, 0] >= end.mean()).sum()) / (len(flips) + 1))
     detail = f"dominant minus surface log-probability {-end.mean():+.2f} nat at layer {n_layers}, p = {p:.4f}"
-    checks.append(Check("the order is reversed at the last layer", p <= ALPHA, float(-end.mean()), detail, p))
-    return replace(start, band=band, effect=effect, ci_low=low, ci_high=high, checks=checks)
+    return Check("the order is reversed at the last layer", p <= ALPHA, float(-end.mean()), detail, p)
 
 
-def _start(tables: Tables, experiment: str, variant: str, measure: str) -> Evidence:
+def _start(tables: Tables, experiment: str, variant: str, measure: str, condition: str) -> Evidence:
     """Size of the set, and the reason if it is too small to test anything."""
     table = tables.get((experiment, variant))
-    cases = None if table is None else table.cases(measure, "matched")
+    cases = None if table is None else table.cases(measure, condition)
     if cases is None:
         return Evidence(
             experiment, variant, measure, 0, 0, float("nan"), f"no usable case in {experiment} {variant}"

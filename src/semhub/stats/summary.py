@@ -18,7 +18,7 @@ RECOMPUTED = "cluster bootstrap of pairs, baseline and centring recomputed, expa
 SUBSAMPLED = "half of the clusters without replacement, normal 95%"
 PERMUTED = "permutation, maximum over layers 1..L-1"
 FLIPPED = "sign flips per cluster, maximum over layers 1..L-1"
-ONE_SIDED = ("logprob_diff", "concept_diff")
+ONE_SIDED = ("logprob_diff", "concept_diff", "negative_margin")
 PICTURES = ("pca_x", "pca_y")
 
 

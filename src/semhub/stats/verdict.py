@@ -7,7 +7,7 @@ fall below 1/(K+1), so their condition is held at 5% as it stands and takes no p
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -21,9 +21,12 @@ DECIDING = {
     ("language", "P2"): "language.lens",
     ("arithmetic", "P1"): "arithmetic.similarity",
     ("arithmetic", "P2"): "arithmetic.lens",
+    ("code", "P1"): "code.similarity",
+    ("code", "P2"): "code.lens_role",
+    ("semantics", "P1"): "semantics.similarity",
+    ("semantics", "P2"): "semantics.lens",
 }
 PREDICTIONS = ("P1", "P2", "P3")
-TESTS = {"P1": shared_space, "P2": dominant_reading}
 
 
 def decide(
@@ -33,14 +36,16 @@ def decide(
     seed: int,
     *,
     experiments: Mapping[tuple[str, str], str] | None = None,
+    shares_words: Collection[str] = (),
     dominant_found: bool = True,
     n_draws: int = 1000,
 ) -> list[dict[str, object]]:
     """The verdicts of a run, as in verdicts.json.
 
     deciding: experiment -> its deciding variants, for the experiments that were run. experiments: (spoke,
-    prediction) -> the deciding experiment of a spoke from outside the package. dominant_found: False where the
-    model was found to have no dominant language, which makes every P2 not supported.
+    prediction) -> the deciding experiment of a spoke from outside the package. shares_words: the experiments whose
+    pairs spell words alike by design. dominant_found: False where the model was found to have no dominant language,
+    which makes every P2 not supported.
     """
     cells = [(spoke, prediction) for spoke in spokes for prediction in PREDICTIONS]
     named = {**(experiments or {}), **DECIDING}
@@ -48,8 +53,14 @@ def decide(
     for spoke, prediction in cells:
         experiment = named.get((spoke, prediction), "")
         variants = deciding.get(experiment, ())
-        test = TESTS.get(prediction, shared_space)
-        found.append([test(tables, experiment, variant, seed, n_draws) for variant in variants])
+        if prediction == "P2":
+            tested = [dominant_reading(tables, experiment, variant, seed, n_draws) for variant in variants]
+        else:
+            shares = experiment in shares_words
+            tested = [
+                shared_space(tables, experiment, variant, seed, n_draws, shares) for variant in variants
+            ]
+        found.append(tested)
     p = np.array([_cell_p(evidence) for evidence in found])
     adjusted = holm(p)
     return [

@@ -2,7 +2,8 @@
 
 Source of the format: Kim and Linzen 2020 (https://aclanthology.org/2020.emnlp-main.731), github najoungkim/COGS. It has
 no numbers, no properties and no negation, and places belong to things: `sayable` is what is left of a meaning. Which
-nouns are definite is decided by a hash of the meaning. Variables are the positions of words in the sentence.
+nouns are definite, and whether the sentence is in the passive, is decided by a hash of the meaning. Variables are the
+positions of words in the sentence.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from semhub.lab.world.events import is_heldout, sample
-from semhub.lab.world.lexicon import PLACES, VERBS
+from semhub.lab.world.lexicon import PARTICIPLES, PLACES, VERBS
 from semhub.lab.world.meaning import Meaning, Notation, Phrase, Sentence, Stretch
 from semhub.lab.world.render import joined
 
 NOUN_ROLES = ("agent", "theme", "place")
+PASSIVE_SHARE = 0.35  # of the meanings without a place: in COGS a place follows the object
+
+
+Voice = Literal["active", "passive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +69,38 @@ def definite(meaning: Meaning) -> frozenset[str]:
     return frozenset(role for bit, role in enumerate(NOUN_ROLES) if digest[0] >> bit & 1)
 
 
-def sentence(meaning: Meaning, definites: Collection[str] | None = None) -> Sentence:
-    """`The cat helped a dog in the house .`, the full stop apart as in COGS. definites: in place of `definite`."""
-    pieces, _ = _parse(sayable(meaning), definite(meaning) if definites is None else definites)
+def passive(meaning: Meaning) -> bool:
+    """Whether it is told as what happened to the theme: a biased coin, fixed by a hash; never with a place."""
+    said = sayable(meaning)
+    digest = hashlib.sha256(f"passive:{said.key}".encode()).digest()
+    return not said.place and digest[0] < PASSIVE_SHARE * 256
+
+
+def sentence(
+    meaning: Meaning, definites: Collection[str] | None = None, voice: Voice | None = None
+) -> Sentence:
+    """`The cat helped a dog in the house .`, `A dog was helped by Mary .`, the full stop apart as in COGS.
+
+    definites, voice: in place of `definite` and `passive`.
+    """
+    pieces, _ = _parse(meaning, definites, voice)
     return joined(pieces, " ", " .")
 
 
-def form(meaning: Meaning, definites: Collection[str] | None = None) -> Notation:
+def form(meaning: Meaning, definites: Collection[str] | None = None, voice: Voice | None = None) -> Notation:
     """`* cat ( x _ 1 ) ; help . agent ( x _ 2 , x _ 1 ) AND ...`: before a name, stretches say its role.
 
-    definites: in place of `definite`.
+    definites, voice: in place of `definite` and `passive`.
     """
     said = sayable(meaning)
-    pieces, arguments = _parse(said, definite(meaning) if definites is None else definites)
+    pieces, arguments = _parse(meaning, definites, voice)
     verb = next(at for at, (_, concept) in enumerate(pieces) if concept == said.verb)
     found: list[Stretch] = []
     for one in arguments:
         if one.kind == "definite":
             found += [Stretch("* ", ("the",)), *_noun(one), Stretch(" ; ")]
-    agent, *others = arguments
-    terms = [_noun(agent)] if agent.kind == "indefinite" else []
+    subject, *others = arguments
+    terms = [_noun(subject)] if subject.kind == "indefinite" else []
     terms += [_role(said.verb, verb, one) for one in arguments if one.role != "place"]
     for one in others:
         terms += [_noun(one)] if one.kind == "indefinite" and one.role != "place" else []
@@ -99,27 +116,41 @@ def _bare(phrase: Phrase) -> Phrase:
     return phrase if phrase.is_person else Phrase(phrase.head, 1)
 
 
-def _parse(said: Meaning, definites: Collection[str]) -> tuple[list[tuple[str, str]], list[_Argument]]:
+def _parse(
+    meaning: Meaning, definites: Collection[str] | None, voice: Voice | None
+) -> tuple[list[tuple[str, str]], list[_Argument]]:
+    """The words of the sentence with their concepts, and its constituents in their order."""
+    said = sayable(meaning)
+    known = definite(meaning) if definites is None else definites
+    told = voice or ("passive" if passive(meaning) else "active")
     pieces: list[tuple[str, str]] = []
     arguments: list[_Argument] = []
 
     def add(role: str, head: str, is_name: bool) -> None:
-        kind = "name" if is_name else "definite" if role in definites else "indefinite"
+        kind = "name" if is_name else "definite" if role in known else "indefinite"
         if kind != "name":
             article = "the" if kind == "definite" else "an" if head[0] in "aeiou" else "a"
             pieces.append((article, ""))
         arguments.append(_Argument(role, head, kind, len(pieces)))
         pieces.append((head, head))
 
-    add("agent", said.agent.head, said.agent.is_person)
-    pieces.append((VERBS[said.verb].en_past, said.verb))
-    add("theme", said.theme.head, said.theme.is_person)
+    verb, agent, theme = VERBS[said.verb], said.agent, said.theme
+    if told == "active":
+        add("agent", agent.head, agent.is_person)
+        pieces.append((verb.en_past, said.verb))
+        add("theme", theme.head, theme.is_person)
+    else:
+        add("theme", theme.head, theme.is_person)
+        pieces += [("was", ""), (PARTICIPLES.get(said.verb, verb.en_past), said.verb)]
     if said.place:
         pieces.append((_preposition(said.place), ""))
         add("place", said.place, False)
     if said.recipient:
         pieces.append(("to", ""))
         add("recipient", said.recipient, True)
+    if told == "passive":
+        pieces.append(("by", ""))
+        add("agent", agent.head, agent.is_person)
     return pieces, arguments
 
 

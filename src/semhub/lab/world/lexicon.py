@@ -204,6 +204,16 @@ VERBS = {
     )
 }
 
+# Participles that differ from the past.
+PARTICIPLES = {
+    "hide": "hidden",
+    "steal": "stolen",
+    "see": "seen",
+    "bite": "bitten",
+    "give": "given",
+    "throw": "thrown",
+}
+
 PLACES = {
     place.en: place
     for place in (
