@@ -102,7 +102,11 @@ class PairSet:
 
 @dataclass(frozen=True, slots=True)
 class LensSet:
-    """The cases of one P2 comparison. surface_language: empty where the cases have no surface word."""
+    """The cases of one P2 comparison.
+
+    surface_language: empty where the cases have no surface word. spelled: words of any number of tokens are scored,
+    token by token (measures/spelled.py); a case with `next_token` then names its own surface word.
+    """
 
     experiment: str
     variant: str
@@ -113,6 +117,7 @@ class LensSet:
     surface_language: str
     deciding: bool = False
     special_tokens: bool = True
+    spelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,9 @@ FORMS = {
 RIBBONS = {item.key: item for item in (theme.NULL, theme.TWIN, theme.TWIN_EMBEDDINGS)}
 SETS = {"retrieval": "retrieval", "mutual_knn": "neighbours shared", "cka": "CKA (no verdict)"}
 CONTRASTS = [
-    Series("concept_diff", "concept", theme.BLUE),
-    Series("logprob_diff", "log-probability", theme.ORANGE, (6, 3), "square"),
+    Series("concept_diff matched", "concept, surface", theme.BLUE),
+    Series("logprob_diff matched", "log-probability, surface", theme.ORANGE, (6, 3), "square"),
+    Series("logprob_diff control", "log-probability, control words", theme.GREEN, (2, 2), "diamond"),
 ]
 
 
@@ -64,8 +65,9 @@ def similarity(run: Run, experiment: str) -> Iterator[Draft]:
             "matched pairs would lie on the mismatched ones, or on their hard negatives.", zero=True, group=group,
         )  # fmt: skip
         yield _draft(run, experiment, "P1", one[one["measure"] == "cosine_centred"], plan)
-        forms = rows[rows["variant"].isin(variants) & (rows["measure"] == "paper_score")]
-        series = [theme.nth(v, FORMS.get(_form(v), _form(v)), i) for i, v in enumerate(_ordered(variants))]
+        usual = [v for v in _ordered(variants) if _form(v) in FORMS]
+        forms = rows[rows["variant"].isin(usual) & (rows["measure"] == "paper_score")]
+        series = [theme.nth(v, _label(v), i) for i, v in enumerate(usual)]
         plan = Plan(
             f"{slug}-paper", "Paper score, not centred", "all forms" if group == "all" else f"{group}, all forms",
             "score (cosine)", "The paper's own score in each form of the contents; it carries no verdict.",
@@ -73,6 +75,16 @@ def similarity(run: Run, experiment: str) -> Iterator[Draft]:
             "variant", series, zero=True, group=group,
         )  # fmt: skip
         yield _draft(run, experiment, "P1", forms[forms["condition"] == "matched"], plan)
+        if run.experiment(experiment).get("shares_words"):
+            margins = rows[rows["variant"].isin(variants) & (rows["measure"] == "negative_margin")]
+            told = [v for v in _ordered(variants) if v in set(margins["variant"])]
+            plan = Plan(
+                f"{slug}-margin", "Margin over near misses", "all forms", "difference of centred cosines",
+                "Centred cosine of the pair minus that of its near misses. The two sides share words, so this decides.",
+                "the lines would lie at or below zero, or no higher than a twin's.",
+                "variant", [theme.nth(v, _label(v), i) for i, v in enumerate(told)], zero=True, group=group,
+            )  # fmt: skip
+            yield _draft(run, experiment, "P1", margins[margins["condition"] == "matched"], plan)
         yield _sets(run, experiment, one, f"{slug}-sets", place, group)
 
 
@@ -98,12 +110,13 @@ def readout(run: Run, experiment: str) -> Iterator[Draft]:
             zero=True, main=main, group=variant,
         )  # fmt: skip
         yield _draft(run, experiment, "P2", one[one["measure"] == "concept"], plan)
-        both = one[one["measure"].isin([item.key for item in CONTRASTS])]
+        named = one.assign(against=one["measure"] + " " + one["condition"])
+        both = named[named["against"].isin([item.key for item in CONTRASTS])]
         plan = Plan(
-            f"{slug}-contrast", "Dominant minus surface", variant, "difference (nat)",
-            "Above zero the dominant language's word is read more strongly than the input's own.",
-            "both lines would stay at or below zero at every intermediate layer.",
-            "measure", CONTRASTS, zero=True, main=main, group=variant,
+            f"{slug}-contrast", "Dominant minus other words", variant, "difference (nat)",
+            "Above zero the dominant language's word is read more strongly than the input's own, or than control words.",
+            "the lines would stay at or below zero at every intermediate layer.",
+            "against", CONTRASTS, zero=True, main=main, group=variant,
         )  # fmt: skip
         yield _draft(run, experiment, "P2", both, plan)
 
@@ -181,8 +194,16 @@ def _groups(variants: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _form(variant: str) -> str:
+    """What tells the variants of one group apart: `zero_overlap/bare`; `bare` where the subset is `all`."""
     parts = variant.split("/")
-    return "/".join(parts[1:]) if len(parts) > 2 else parts[-1]
+    if len(parts) > 2:
+        return "/".join(parts[1:])
+    return parts[-1] if parts[0] == "all" else variant
+
+
+def _label(variant: str) -> str:
+    form = _form(variant)
+    return FORMS.get(form, form.replace("_", " ").replace("/", ", "))
 
 
 def _ordered(variants: Sequence[str]) -> list[str]:
@@ -199,7 +220,7 @@ def _deciding(run: Run, experiment: str, prediction: str, variants: Sequence[str
 
 
 def _place(group: str, variant: str) -> str:
-    form = FORMS.get(_form(variant), _form(variant))
+    form = _label(variant)
     return form if group == "all" else f"{group}, {form}"
 
 

@@ -69,6 +69,7 @@ CONDITIONS = _series(
     ("random_tokens", "random words", GREY, (2, 2), "triangle-up"),
     ("third_language", "third language", PINK, (8, 2, 2, 2), "diamond"),
     ("echo", "echo, current word", GREEN, (4, 1), "triangle-down"),
+    ("control", "control words", AMBER, (5, 2, 1, 2), "cross"),
 )
 NULL = Series("null", "null, 95% of draws", GREY, (), RIBBON)
 TWIN = Series("twin", "twins, min to max", PINK, (4, 2), RIBBON)

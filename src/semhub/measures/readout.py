@@ -31,11 +31,13 @@ class Plan:
 
     Words are the distinct dominant ones, in the order of `distinct_words(ready, "dominant")`. null: which of these
     words each one is taken for (permutations), or, with `stand_ins`, which of its stand-ins (`Ready.stand_ins`).
+    concept: without it only log-probabilities and their differences are measured.
     """
 
     subsets: dict[str, np.ndarray]
     null: np.ndarray
     stand_ins: bool = False
+    concept: bool = True
 
 
 def distinct_words(ready: Ready, condition: str) -> np.ndarray:
@@ -58,7 +60,8 @@ def measure(
     """Rows of logprob (per condition), logprob_diff, concept and concept_diff, and null draws of concept."""
     n_layers, n = adapter.n_layers + 1, len(ready.cases)
     logprob = {name: np.full((n_layers, n), np.nan) for name in ready.groups}
-    concepts = {name: _Concept(ready, name, plan, n_layers, adapter.device) for name in ready.required}
+    compared = ready.required if plan.concept else ()
+    concepts = {name: _Concept(ready, name, plan, n_layers, adapter.device) for name in compared}
     order = np.lexsort((ready.position, ready.content))
     contents, starts = np.unique(ready.content[order], return_index=True)
     cases_of = dict(zip(contents.tolist(), np.split(order, starts[1:]), strict=True))
@@ -247,14 +250,14 @@ def _rows(
     for name, keep in plan.subsets.items():
         where = f"{variant}/{name}" if name else variant
         scores = {condition: concept.scores(name) for condition, concept in concepts.items()}
-        if "surface" in scores:
+        if "surface" in ready.required:
             difference = logprob["dominant"] - logprob["surface"]
             put(difference[:, keep], keep, where, "logprob_diff", "matched")
         for condition, values in scores.items():
             put(values, keep, where, "concept", condition)
         if "surface" in scores:
             put(scores["dominant"] - scores["surface"], keep, where, "concept_diff", "matched")
-        if len(plan.null):
+        if scores and len(plan.null):
             null = dict(experiment=experiment, variant=where, measure="concept", condition="null")
             frames.append(draw_rows(concepts["dominant"].chance.null(name), **null))
     return pd.concat(frames, ignore_index=True)

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from semhub.capture import capture
-from semhub.measures import neighbourhood, readout, similarity, trajectory, trend, words
+from semhub.measures import neighbourhood, readout, similarity, spelled, trajectory, trend, words
 from semhub.models.base import Adapter
 from semhub.results import draw_rows
 from semhub.runs.config import RunConfig
@@ -43,6 +43,9 @@ def run_unit(
         rows = _nothing()
     elif isinstance(case_set, PairSet):
         rows = _pairs(adapter, case_set, config, progress)
+    elif isinstance(case_set, LensSet) and case_set.spelled:
+        rows, kept = spelled.measure(adapter, case_set, mode=config.lens, **options)
+        n = kept.given - sum(kept.dropped.values())
     elif isinstance(case_set, LensSet):
         ready = words.make_ready(adapter, case_set, tokens.frequency, config.seed)
         kept, n = ready.kept, len(ready.cases)
@@ -211,7 +214,12 @@ def _lens(
     return readout.measure(
         adapter,
         ready,
-        readout.Plan(subsets, null, stand_ins=bool(ready.stand_ins)),
+        readout.Plan(
+            subsets,
+            null,
+            stand_ins=bool(ready.stand_ins),
+            concept=case_set.deciding or len(distinct) > 1,  # one word has no concept beyond zero
+        ),
         experiment=case_set.experiment,
         variant=case_set.variant,
         mode=config.lens,

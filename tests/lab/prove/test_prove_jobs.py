@@ -151,6 +151,12 @@ def test_a_record_of_something_else_is_refused(tmp_path: Path, counted: dict[str
         do(tmp_path, other)
 
 
+def test_other_words_about_a_recipe_keep_its_records(tmp_path: Path, counted: dict[str, int]) -> None:
+    do(tmp_path, Organism(tiny(), 0))
+    told_anew = Organism(tiny().model_copy(update={"summary": "other words"}), 0)
+    assert unfinished([told_anew], tmp_path, SETTINGS) == []
+
+
 def test_records_of_different_sizes_are_not_mixed(tmp_path: Path, counted: dict[str, int]) -> None:
     do(tmp_path, Organism(tiny(), 0))
     do(tmp_path, Organism(tiny(), 1), Settings(n=50, twins=1))

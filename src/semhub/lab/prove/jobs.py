@@ -105,13 +105,20 @@ def known_parts(one: Organism, folder: Path, settings: Settings) -> dict[str, An
     own, found = blank_record(one, settings), dict[str, Any]()
     for path in _paths(folder, one):
         record = read_record(path)
-        different = [name for name in own if name != "parts" and record.get(name) != own[name]]
+        different = [
+            name for name in own if name != "parts" and _decides(record.get(name)) != _decides(own[name])
+        ]
         if different:
             raise RunFolderError(
                 f"{path} was made with another {', '.join(different)}. Choose another --out, or delete that file."
             )
         found |= record["parts"]
     return found
+
+
+def _decides(part: Any) -> Any:
+    """What of a record decides the model: a recipe's summary is words about it."""
+    return {key: value for key, value in part.items() if key != "summary"} if isinstance(part, dict) else part
 
 
 def read_records(folder: Path) -> list[Record]:
