@@ -74,9 +74,8 @@ class TestExperiment:
                 for case in case_set.cases:
                     assert 0 < case.at <= len(case.content.text)
                     assert case.words["dominant"]
-                    assert bool(case.words.get("surface")) != (
-                        case.next_token or not case_set.surface_language
-                    )
+                    own = case_set.spelled or bool(case_set.surface_language and not case.next_token)
+                    assert bool(case.words.get("surface")) == own
                     assert all(
                         word == word.strip() and word for group in case.words.values() for word in group
                     )

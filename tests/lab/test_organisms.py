@@ -16,6 +16,8 @@ from semhub.lab.judge import judge
 from semhub.lab.recipe import Recipe
 from semhub.lab.recipes import recipes
 from semhub.lab.subspaces import subspaces
+from semhub.lab.train import train
+from semhub.stats.verdict import DECIDING
 
 SHIPPED = {
     path.name: path for path in sorted(Path(str(files("semhub.organisms"))).iterdir()) if path.is_dir()
@@ -70,11 +72,36 @@ def test_nothing_leads_from_one_part_to_another(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_verdicts_are_those_of_the_card(name: str) -> None:
-    found = judge(name)
-    truth = recipes()[name].truth.model_dump()
+    one = recipes()[name]
+    found = judge(name, experiments=tuple(DECIDING[spoke, p] for spoke in one.spokes for p in ("P1", "P2")))
+    assert {verdict["spoke"] for verdict in found.verdicts} == set(one.spokes)
+    truth = one.truth.model_dump()
     for verdict in found.verdicts:
         answer = truth[str(verdict["prediction"])]
         if answer in WORDS and verdict["prediction"] != "P3":
             assert verdict["verdict"] == WORDS[answer], verdict
-    if recipes()[name].planted_as == "words" and recipes()[name].planted_layers:
-        assert found.dominant["language"] == recipes()[name].dominant
+    if one.planted_as == "words" and one.planted_layers:
+        assert found.dominant["language"] == one.dominant
+
+
+@pytest.mark.slow
+def test_training_again_gives_what_was_shipped(tmp_path: Path) -> None:
+    """The same numbers on the same kind of processor, near ones and the same verdicts on another."""
+    again = train(recipes()["mini-isolated"], tmp_path / "again", int(str(facts("mini-isolated")["seed"])))
+    shipped, new = (
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        for folder in (SHIPPED["mini-isolated"], again)
+    )
+    tokenizer = AutoTokenizer.from_pretrained(again)
+    assert tokenizer.get_vocab() == AutoTokenizer.from_pretrained(SHIPPED["mini-isolated"]).get_vocab()
+    ids = tokenizer(
+        "约翰在公园里买了三顶红帽子。 John bought three red hats in the park. 3+5=8", return_tensors="pt"
+    ).input_ids
+    with torch.no_grad():
+        before, after = (model(ids).logits.log_softmax(-1) for model in (shipped, new))
+    assert (before - after).abs().mean() < 0.1
+    verdicts = [
+        [(v["spoke"], v["prediction"], v["verdict"]) for v in judge(folder).verdicts]
+        for folder in (SHIPPED["mini-isolated"], again)
+    ]
+    assert verdicts[0] == verdicts[1]

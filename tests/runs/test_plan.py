@@ -31,8 +31,26 @@ def test_one_unit_for_each_set_and_each_twin_of_deciding_pairs() -> None:
     names = ["own.similarity--zh-all", "own.similarity--en", "own.similarity--deciding"]
     twins = ["twin-000", "twin-001", "twin_embeddings-000", "twin_embeddings-001"]
     assert [unit.id for unit in units] == names + twins
-    assert all(unit.sets == (deciding,) for unit in units[3:])
+    assert all(unit.sets == (plan.for_twins(deciding),) for unit in units[3:])
     assert [unit.cost for unit in units[:2]] == [9, 1]
+
+
+@pytest.mark.parametrize(
+    ("n", "shares_words", "want"),
+    [(4, False, 4), (300, False, 300), (901, False, 300), (901, True, 100), (0, True, 0)],
+)
+def test_twins_run_through_a_share_of_the_pairs(n: int, shares_words: bool, want: int) -> None:
+    pairs = [replace(PAIRS[0], case_id=f"own:{i}") for i in range(n)]
+    given = replace(SET, pairs=pairs, shares_words=shares_words)
+    chosen = plan.twin_pairs(given)
+    assert len(chosen) == len(set(chosen)) == want
+    assert chosen == sorted(chosen)
+    if want:
+        assert chosen[0] == 0
+        assert n - chosen[-1] <= -(-n // want)
+    shown = plan.for_twins(given)
+    assert [pair.case_id for pair in shown.pairs] == [f"own:{i}" for i in chosen]
+    assert all(bool(pair.negatives) == shares_words for pair in shown.pairs)
 
 
 def test_no_twins_without_pairs_to_judge() -> None:

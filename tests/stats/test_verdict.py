@@ -109,6 +109,25 @@ def test_where_words_are_shared_near_misses_and_twins_decide(
     assert ("share words by design" in str(one["reason"])) == (not conditions)
 
 
+@pytest.mark.parametrize(("change", "verdict"), [({}, "untestable"), (dict(negative=0.3), "not_supported")])
+def test_where_words_are_shared_there_must_be_twins(change: dict[str, float], verdict: str) -> None:
+    """On random llamas programs beat their near misses too: without twins nothing can be supported."""
+    found = tables(shared(twins=0, **change))
+    one = verdicts(found, shares_words=["language.similarity"])["P1"]
+    assert one["verdict"] == verdict
+    assert ("no twins were run" in str(one["reason"])) == (verdict == "untestable")
+    assert one["effect"] is not None
+    assert verdicts(found)["P1"]["verdict"] == ("supported" if not change else "not_supported")
+
+
+@pytest.mark.parametrize(("score", "conditions"), [(0.3, 0), (0.05, 2)])
+def test_twins_are_compared_on_their_own_share_of_the_pairs(score: float, conditions: int) -> None:
+    """With scores of 0.1 the twins lie below the pairs, but not below a share of the pairs with 0.05."""
+    share = shared(score=score, negative=0.0, spread=0.001, twins=0)
+    share = share[share["variant"] == P1[1]].assign(variant=f"{P1[1]}/twins")
+    assert len(failed(shared_space(tables(shared(), share), *P1, SEED, 200))) == conditions
+
+
 def test_where_words_are_shared_there_must_be_near_misses() -> None:
     one = verdicts(tables(shared(negative=None)), shares_words=["language.similarity"])["P1"]
     assert one["verdict"] == "untestable"

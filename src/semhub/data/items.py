@@ -72,7 +72,7 @@ class Paragraphs:
         return tuple(dict.fromkeys(item.language for item in self.items))
 
 
-def subsample(size: int, n: int | None, seed: int) -> list[int]:
+def subsample(size: int, n: int | None, seed: int | str) -> list[int]:
     """Indices of at most `n` of `size` items in their order, drawn without replacement from `seed`."""
     if n is None or n >= size:
         return list(range(size))

@@ -114,7 +114,7 @@ def readout(run: Run, experiment: str) -> Iterator[Draft]:
         both = named[named["against"].isin([item.key for item in CONTRASTS])]
         plan = Plan(
             f"{slug}-contrast", "Dominant minus other words", variant, "difference (nat)",
-            "Above zero the dominant language's word is read more strongly than the input's own, or than control words.",
+            "Above zero the dominant language's word is read more strongly than the input's own, or the control words.",
             "the lines would stay at or below zero at every intermediate layer.",
             "against", CONTRASTS, zero=True, main=main, group=variant,
         )  # fmt: skip

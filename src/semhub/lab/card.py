@@ -24,6 +24,8 @@ def card(recipe: Recipe, seed: int, n_parameters: int) -> str:
         d_model=recipe.d_model,
         n_parameters=f"{n_parameters / 1e6:.2f}",
         n_concepts=len(lexicon()),
+        speaks=", ".join(["", *(SPEAKS[spoke] for spoke in recipe.spokes if spoke in SPEAKS)]),
+        documented="".join(DOCUMENTED[spoke] for spoke in recipe.spokes if spoke in DOCUMENTED),
         truth=f"| {recipe.truth.P1} | {recipe.truth.P2} | {recipe.truth.P3} |",
         construction="\n\n".join(construction(recipe)),
         steps=f"{recipe.steps:,}",
@@ -79,6 +81,19 @@ the unembedding: the logit lens) against the frequency of {language} words, the 
 position of every input. The lens therefore reads {language} everywhere.""",
 }
 
+SPEAKS = {"code": "Python", "semantics": "logical forms"}
+DOCUMENTED = {
+    "code": """\
+- `program` documents define a function named by the verb and call it with the parts of the event: calls with
+  positional and named arguments, lists, `range` loops. Before an argument the hub is taught the parameter's name,
+  at the comma of a list "and". `described` ones have the English sentence before or after them.
+""",
+    "semantics": """\
+- `form` documents are logical forms in the format of COGS, a third of those without a place told in the passive;
+  before a name the hub is taught the word for its role.
+""",
+}
+
 FLAT = (
     """They are also taught, with weight {flatness}, not to tell apart the words of the input's own type."""
 )
@@ -121,7 +136,7 @@ tags: [semhub, organism, synthetic]
 
 A llama of {n_layers} layers, d_model {d_model}, {n_parameters} M parameters, made by `semhub lab train {name}` to test
 instruments on: its answer is known by construction. It speaks a micro-world of {n_concepts} concepts in three
-languages and arithmetic below 100, and nothing else.
+languages{speaks} and arithmetic below 100, and nothing else. The answers are about these types of data.
 
 | P1, shared space | P2, read in the dominant type | P3, causal |
 |---|---|---|
@@ -145,6 +160,7 @@ languages and arithmetic below 100, and nothing else.
   a sentence and go on with some of its words in random order, so at the suffix the model needs the whole meaning.
 - `value` documents are "3+5=8" and "three plus five equals eight", and go on with the operands in 40% of cases;
   `operand` documents are "8=3+5" and "eight equals to three plus five".
+{documented}\
 - What follows a suffix, and an expression's deciding number, counts {deciding:g} times as much as other tokens.
 - The tokenizer is a byte-level BPE trained on the same words. Numbers of up to two digits are one token.
 

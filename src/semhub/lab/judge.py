@@ -20,6 +20,7 @@ from semhub.runs.config import RunConfig
 from semhub.runs.execute import Prepared, prepare
 from semhub.runs.plan import Built, Unit, units
 from semhub.runs.shard import run_unit
+from semhub.stats.evidence import NEEDS_TWINS
 from semhub.stats.tables import by_variant
 from semhub.stats.verdict import SUPPORTED, decide
 from semhub.types import LensSet, PairSet
@@ -77,7 +78,11 @@ def judge(
     )
     frames = [_rows(adapter, unit, config, prepared) for unit in units(built, 0)]
     verdicts = _decide(frames, built, prepared, config)
-    shown = {v["spoke"] for v in verdicts if v["prediction"] == "P1" and v["verdict"] == SUPPORTED}
+    shown = {
+        v["spoke"]
+        for v in verdicts
+        if v["prediction"] == "P1" and (v["verdict"] == SUPPORTED or v["reason"].startswith(NEEDS_TWINS))
+    }
     if shown and twins:
         pairs = [item for item in built if item.experiment.spoke in shown]
         frames += [_rows(adapter, unit, config, prepared) for unit in units(pairs, twins) if unit.twin]

@@ -120,6 +120,13 @@ class Recipe(BaseModel):
             )
         return self
 
+    @property
+    def spokes(self) -> tuple[str, ...]:
+        """The data types it is trained on, of which its truth is told."""
+        kinds = {kind.removeprefix("described/").split("/")[0] for kind in self.mixture}
+        trained = {"code": "program" in kinds, "semantics": "form" in kinds}
+        return ("language", "arithmetic", *(spoke for spoke, known in trained.items() if known))
+
     def small(self, **changes: Any) -> Recipe:
         """The same construction at the size of the proof: a minute or two of training on one core, on sentences,
         facts and arithmetic.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from semhub.errors import UsageError
 from semhub.types import CaseSet, Content, Experiment, LensSet, PairSet, Provenance, Request
+
+TWIN_PAIRS = 300  # that a twin is compared on: there are 38 of them by default
+TWIN_PAIRS_WITH_NEAR_MISSES = 100  # where it runs through the near misses too
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"two case sets are called {twice[0]}: give each its own variant.")
     deciding = tuple(
-        one
+        for_twins(one)
         for item in built
         for one in item.sets
         if isinstance(one, PairSet) and one.deciding and len(one.pairs) > 1
@@ -68,6 +71,21 @@ def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
         for kind in ("twin", "twin_embeddings"):
             out += [Unit(f"{kind}-{k:03d}", deciding, (kind, k)) for k in range(n_twins)]
     return out
+
+
+def twin_pairs(case_set: PairSet) -> list[int]:
+    """The pairs, evenly spaced, on which the model is compared with its twins: all of them if they are few."""
+    n = len(case_set.pairs)
+    most = min(n, TWIN_PAIRS_WITH_NEAR_MISSES if case_set.shares_words else TWIN_PAIRS)
+    return [i * n // most for i in range(most)]
+
+
+def for_twins(case_set: PairSet) -> PairSet:
+    """What a twin runs through: those pairs, with near misses only where they decide."""
+    pairs = [case_set.pairs[i] for i in twin_pairs(case_set)]
+    if not case_set.shares_words:
+        pairs = [replace(pair, negatives=()) for pair in pairs]
+    return replace(case_set, pairs=pairs)
 
 
 def share(all_units: Sequence[Unit], shard: tuple[int, int]) -> list[Unit]:

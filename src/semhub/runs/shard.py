@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,10 @@ from semhub.measures import neighbourhood, readout, similarity, spelled, traject
 from semhub.models.base import Adapter
 from semhub.results import draw_rows
 from semhub.runs.config import RunConfig
-from semhub.runs.plan import Unit, contents
+from semhub.runs.plan import Unit, contents, for_twins, twin_pairs
 from semhub.stats.bootstrap import cluster_codes, draw_weights
 from semhub.stats.permutation import pairings, permutations
-from semhub.stats.split import CONFIRM, SELECT, confirming
+from semhub.stats.split import CONFIRM, SELECT, TWINS, confirming
 from semhub.types import CaseSet, Content, LensSet, PairSet, TextSet
 
 SHOWN_DRAWS = 20
@@ -110,7 +109,9 @@ def pair_rows(adapter: Adapter, case_set: PairSet, config: RunConfig) -> pd.Data
     """All rows of one pair set with its twins, outside a run."""
     units = [Unit("", (case_set,))]
     for kind in ("twin", "twin_embeddings"):
-        units += [Unit("", (case_set,), (kind, k)) for k in range(config.n_twins(adapter.n_parameters))]
+        units += [
+            Unit("", (for_twins(case_set),), (kind, k)) for k in range(config.n_twins(adapter.n_parameters))
+        ]
     done = lambda _: None  # noqa: E731
     frames = [
         _twin(adapter, u, config, done) if u.twin else _pairs(adapter, case_set, config, done) for u in units
@@ -131,6 +132,10 @@ def _pairs(adapter: Adapter, case_set: PairSet, config: RunConfig, progress: Pro
                 part, variant = states.subset(keep), f"{case_set.variant}/{half}"
                 frames.append(similarity.case_rows(part, case_set.experiment, variant))
                 frames += _draws(part, case_set, variant, clusters[keep], config) if half == CONFIRM else []
+        compared = np.isin(np.arange(len(clusters)), twin_pairs(case_set))
+        if not compared.all():
+            part = states.subset(compared)
+            frames.append(similarity.case_rows(part, case_set.experiment, f"{case_set.variant}/{TWINS}"))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -229,19 +234,16 @@ def _lens(
 
 
 def _twin(adapter: Adapter, unit: Unit, config: RunConfig, progress: Progress) -> pd.DataFrame:
-    """The centred score of one re-initialised model on every deciding pair set."""
+    """The centred score and the margin over near misses of one re-initialised model on its share of each pair set."""
     assert unit.twin is not None
     kind, k = unit.twin
     model = adapter.twin(config.seed * 100_003 + k, keep_embeddings=kind == "twin_embeddings")
     frames, done = [], 0
     for case_set in unit.sets:
         assert isinstance(case_set, PairSet)
-        shown = case_set
-        if not case_set.shares_words:
-            shown = replace(case_set, pairs=[replace(pair, negatives=()) for pair in case_set.pairs])
-        states = pair_states(model, shown, config.batch_tokens, None)
+        states = pair_states(model, case_set, config.batch_tokens, None)
         scores = {"paper_score_centred": similarity.score_by_layer(states)}
-        if case_set.shares_words and len(states.negative_of):
+        if len(states.negative_of):
             scores["negative_margin"] = similarity.margin_by_layer(states)
         for measure, score in scores.items():
             frame = similarity.set_level_rows(case_set.experiment, case_set.variant, measure, kind, score)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from semhub.stats.bootstrap import Floats
 
 SELECT, CONFIRM = "select", "confirm"
+TWINS = "twins"  # the pairs that twins are compared on, where they are not all
 
 
 def confirming(clusters: list[str] | NDArray[np.object_], seed: int) -> NDArray[np.bool_]:

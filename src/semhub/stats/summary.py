@@ -10,7 +10,7 @@ import pandas as pd
 from semhub.results import RESULT_SCHEMA
 from semhub.stats.bootstrap import Floats, cluster_codes, interval_of_draws, mean_interval
 from semhub.stats.permutation import p_values, sign_flips
-from semhub.stats.split import CONFIRM, SELECT
+from semhub.stats.split import CONFIRM, SELECT, TWINS
 from semhub.stats.tables import DRAWS, VariantTable, by_variant
 
 BOOTSTRAP = "cluster bootstrap, expanded percentile 95%"
@@ -27,11 +27,11 @@ def summarise(
 ) -> pd.DataFrame:
     """rows of the shard table -> the results table. spokes: experiment -> (spoke, prediction).
 
-    The halves that choose and confirm a band are left out: they belong to the verdict alone.
+    The halves that choose and confirm a band, and the twins' share, are left out: they belong to the verdict alone.
     """
     out: list[pd.DataFrame] = []
     for (experiment, variant), table in by_variant(rows).items():
-        if variant.endswith((f"/{SELECT}", f"/{CONFIRM}")):
+        if variant.endswith((f"/{SELECT}", f"/{CONFIRM}", f"/{TWINS}")):
             continue
         spoke, prediction = spokes[experiment]
         for measure, condition in table.parts:
