@@ -47,7 +47,7 @@ WRONG_USE = [
     (["run", "--preset", "warm"], "option preset", "'quick', 'paper' or 'full'"),
     (["run", "--lens", "tuned"], "option lens", "'final_norm' or 'paper'"),
     (["run", "--engine", "ray"], "--engine ray", "--shard I/N"),
-    (["run", "--spoke", "vision"], "unknown spoke 'vision'", "arithmetic, language"),
+    (["run", "--spoke", "vision"], "unknown spoke 'vision'", "arithmetic, code, language"),
     (
         ["run", "--experiment", "language.steer"],
         "unknown experiment 'language.steer'",

@@ -35,18 +35,23 @@ def write(folder: Path, text: str, name: str = "roman.py") -> str:
 
 def test_a_file_in_the_folder_is_a_spoke() -> None:
     stems = {path.stem for path in Path(spokes.__path__[0]).glob("*.py")} - {"__init__"}
-    assert set(registry.spokes()) == stems == {"language", "arithmetic"}
+    assert set(registry.spokes()) == stems == {"language", "arithmetic", "code", "semantics"}
     for name, module in registry.spokes().items():
         assert name == module.NAME
         assert all(one.spoke == name and one.id.startswith(f"{name}.") for one in module.EXPERIMENTS)
 
 
-def test_the_six_experiments() -> None:
+def test_the_experiments() -> None:
     found = {one.id: one.prediction for one in registry.experiments()}
     assert found == {
         "arithmetic.similarity": "P1",
         "arithmetic.lens": "P2",
         "arithmetic.trajectory": "",
+        "code.similarity": "P1",
+        "code.lens_and": "P2",
+        "code.lens_role": "P2",
+        "semantics.similarity": "P1",
+        "semantics.lens": "P2",
         "language.similarity": "P1",
         "language.lens": "P2",
         "language.trend": "P2",
@@ -66,7 +71,9 @@ def test_spokes_and_experiments_intersect() -> None:
 
 
 def test_unknown_names_are_refused_with_what_there_is() -> None:
-    with pytest.raises(UsageError, match="unknown spoke 'vision'; there are arithmetic, language"):
+    with pytest.raises(
+        UsageError, match="unknown spoke 'vision'; there are arithmetic, code, language, semantics"
+    ):
         registry.experiments(["vision"])
     with pytest.raises(UsageError, match=r"unknown experiment 'language\.steer'; `semhub list experiments`"):
         registry.experiments([], ["language.steer"])
@@ -146,7 +153,9 @@ def test_an_entry_point_is_a_spoke(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_names_that_data_takes() -> None:
-    assert set(catalogue.data_names()) == {"pairs", "flores", "gale", "cedict", "paragraphs", "counts"}
+    assert set(catalogue.data_names()) == {
+        "pairs", "flores", "gale", "cedict", "paragraphs", "counts", "mbpp", "programs", "cogs",
+    }  # fmt: skip
     stems = {path.stem for path in Path(data.__path__[0]).glob("*.py")}
     assert set(catalogue.data_names()) <= stems
     with pytest.raises(UsageError, match="--data coco: unknown name; there are cedict"):

@@ -33,7 +33,7 @@ def adapter() -> Adapter:
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory, counts: Path) -> Path:
-    """Both spokes and all experiments, on the generated data, with the dominant language estimated."""
+    """All spokes and experiments, on the generated data, with the dominant language estimated."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     options = dict(preset="quick", n=8, twins=1, data={"counts": str(counts)})
     assert execute(RunConfig(model=str(cached_checkpoint("llama")), **options), folder, command="semhub run")

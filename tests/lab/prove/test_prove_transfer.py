@@ -47,10 +47,16 @@ def test_the_right_word_must_lead_all_others(mini: Adapter, monkeypatch: pytest.
     assert transfer.answers(mini, asked) == [True, False, True]
 
 
-def test_an_ignorant_model_guesses(mini: Adapter) -> None:
-    """mini was never told a fact: about an eighth is right by chance."""
-    rows = transfer.share_answered(mini)
+def test_an_ignorant_model_guesses() -> None:
+    """About an eighth is right by chance."""
+    rows = transfer.share_answered(semhub.load("mini-untrained", device="cpu", check=False))
     assert {(row["type"], row["told"]) for row in rows} == {
         (code, told) for code in ("en", "zh", "es") for told in ("dominant", "shared")
     }
     assert sum(row["answered"] for row in rows) / sum(row["asked"] for row in rows) < 0.35
+
+
+def test_what_was_told_in_a_language_is_answered_in_it(mini: Adapter) -> None:
+    for row in transfer.share_answered(mini):
+        if row["type"] == "en" or row["told"] == "shared":
+            assert row["answered"] / row["asked"] > 0.9, row
