@@ -104,6 +104,9 @@ def test_where_words_are_shared_near_misses_and_twins_decide(
     found = tables(shared(**change))
     evidence = shared_space(found, *P1, SEED, 200, shares_words=True)
     assert failed(evidence) == conditions
+    assert evidence.measure == "negative_margin"
+    assert evidence.effect == pytest.approx(0.3 - change.get("negative", 0.1), abs=0.03)
+    assert evidence.ci_low < evidence.effect < evidence.ci_high
     one = verdicts(found, shares_words=["language.similarity"])["P1"]
     assert one["verdict"] == ("not_supported" if conditions else "supported")
     assert ("share words by design" in str(one["reason"])) == (not conditions)
@@ -131,7 +134,7 @@ def test_twins_are_compared_on_their_own_share_of_the_pairs(score: float, condit
 def test_where_words_are_shared_there_must_be_near_misses() -> None:
     one = verdicts(tables(shared(negative=None)), shares_words=["language.similarity"])["P1"]
     assert one["verdict"] == "untestable"
-    assert "no near misses" in str(one["reason"])
+    assert "only pairs with near misses count" in str(one["reason"])
 
 
 @pytest.mark.parametrize(

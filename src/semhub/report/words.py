@@ -18,6 +18,7 @@ VERDICTS = {
 MEASURES = {
     "paper_score_centred": "centred paper score",
     "paper_score": "paper score",
+    "negative_margin": "margin over near misses, centred cosine",
     "concept_diff": "concept, dominant minus surface (nat)",
     "concept": "concept (nat)",
     "logprob_diff": "log-probability, dominant minus surface (nat)",
