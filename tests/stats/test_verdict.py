@@ -87,7 +87,7 @@ def test_p2_fails_on_each_condition_alone(change: dict[str, float], condition: s
     [
         ({}, []),
         (dict(null_score=0.31, retrieval=0.0), []),
-        (dict(negative=0.3, twin_margin=-0.2), ["beats its hard negatives"]),
+        (dict(negative=0.3, twin_margin=-0.2), ["beats its hard negatives", "the effect is large enough"]),
         (
             dict(twin_margin=0.4),
             [
