@@ -31,6 +31,7 @@ ENVIRONMENT = {  # one thread each, and no bars of theirs
 }
 CONTEXT = multiprocessing.get_context("spawn")
 PATIENCE = 5.0  # seconds for a process to tidy up
+JOBS_EACH = 12  # then a fresh process goes on: one that trains model after model keeps growing
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class _Worker:
 
     job: Job | None = None
     share: float = 0.0
+    given: int = 0
     pipe: Connection = field(init=False)
     process: Any = field(init=False)
 
@@ -100,7 +102,7 @@ class _Worker:
         theirs.close()
 
     def give(self, job: Job) -> None:
-        self.job, self.share = job, 0.0
+        self.job, self.share, self.given = job, 0.0, self.given + 1
         self.pipe.send(job)
 
     def end(self) -> None:
@@ -130,7 +132,8 @@ def _run(waiting: deque[Job], workers: int, show: Callable[[float, str], None]) 
                 worker.job = None
                 if said is not None:
                     failures.append(said)
-                if not worker.process.is_alive() and waiting:
+                spent = worker.given >= JOBS_EACH or not worker.process.is_alive()
+                if spent and waiting:
                     worker.end()
                     crew[crew.index(worker)] = worker = _Worker()
                 if waiting:

@@ -21,6 +21,10 @@ def add(a: int, b: int) -> dict[str, object]:
     return {"sum": a + b, "threads": torch.get_num_threads(), "omp": os.environ["OMP_NUM_THREADS"]}
 
 
+def process() -> int:
+    return os.getpid()
+
+
 def refuse() -> None:
     raise DataError("no such\nfile")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from semhub.errors import RunFolderError, UsageError
+from semhub.lab import pool
 from semhub.lab.pool import Job, run_jobs
 
 TARGETS = "lab.sweep.pool_targets"
@@ -52,6 +53,15 @@ def test_several_processes_share_the_jobs(tmp_path: Path) -> None:
     jobs = [job(str(index), "add", tmp_path, a=index, b=0) for index in range(5)]
     assert run_jobs(jobs, 2) == []
     assert [json.loads(one.result.read_text())["sum"] for one in jobs] == list(range(5))
+
+
+@pytest.mark.slow
+def test_a_process_gives_way_to_a_fresh_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "JOBS_EACH", 2)
+    jobs = [job(str(index), "process", tmp_path) for index in range(4)]
+    assert run_jobs(jobs, 1) == []
+    first, second, third, fourth = (json.loads(one.result.read_text()) for one in jobs)
+    assert first == second != third == fourth
 
 
 def test_a_job_with_a_result_is_not_done_again(tmp_path: Path) -> None:
