@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.measures import model
 
-from semhub.measures.spelled import SEAM, measure
+from semhub.measures.spelled import ALIKE, SEAM, measure
 from semhub.types import Content, Kept, LensCase, LensSet
 
 # text, character where the word would stand, conditions
@@ -64,7 +64,7 @@ def test_a_word_has_the_sum_of_its_tokens(mode: str, batch_tokens: int) -> None:
 def test_a_word_that_joins_the_text_before_it_is_dropped() -> None:
     adapter = model.tiny()[0]
     joined = LensCase(
-        "j", "c", Content.of("one two"), 4, {"dominant": ("two",), "surface": ("two",)}, next_token=True
+        "j", "c", Content.of("one two"), 4, {"dominant": ("two",), "surface": ("one",)}, next_token=True
     )
     inside = LensCase("i", "c", Content.of("the river"), 6, {"dominant": ("two",)}, next_token=True)
     merged = LensCase("m", "c", Content.of("thr(5)"), 4, {"dominant": ("two",)}, next_token=True)
@@ -72,6 +72,10 @@ def test_a_word_that_joins_the_text_before_it_is_dropped() -> None:
     assert set(frame["case_id"]) == {"j", "m"}
     (reason,) = kept.dropped
     assert "reaches into what follows" in reason
+    alike = LensCase(
+        "a", "c", Content.of("one two"), 4, {"dominant": ("two",), "surface": ("two",)}, next_token=True
+    )
+    assert measure(adapter, lens_set(alike), mode="final_norm", batch_tokens=64)[1].dropped == {ALIKE: 1}
     # "th" + "ree" is one token with what stands before it
     seam = LensCase("s", "c", Content.of("th5"), 2, {"dominant": ("ree",)}, next_token=True)
     frame, kept = measure(adapter, lens_set(seam), mode="final_norm", batch_tokens=64)

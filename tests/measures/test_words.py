@@ -127,7 +127,7 @@ def test_the_next_token_is_the_surface_word(text: str, at: int, surface: str) ->
     assert encoded.offsets[position][1] <= at
     ids = {int(got.targets[c]) for c in got.forms[got.groups["surface"][0][0]].tolist() if c >= 0}
     assert ids == set(adapter.word_forms(surface)) | {encoded.ids[position + 1]}
-    assert one.words["surface"]
+    assert len(one.words["surface"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,14 @@ def test_bytes_of_a_character_are_scored_as_the_first_of_them() -> None:
     first = got.encoded[0].ids[position + 1]
     ids = {int(got.targets[c]) for c in got.forms[got.groups["surface"][0][0]].tolist() if c >= 0}
     assert ids == {first}
+
+
+def test_control_words_are_scored_together_or_not_at_all() -> None:
+    got = ready(
+        case("3+5=", 4, name="whole", dominant=("eight",), surface=("5",), control=("two", "three")),
+        case("3+6=", 4, name="part", dominant=("nine",), surface=("6",), control=("two", "plus river")),
+    )
+    assert [len(group) for group in got.groups["control"]] == [2, 0]
 
 
 def test_few_words_get_stand_ins_and_many_none() -> None:

@@ -45,12 +45,23 @@ def test_twins_run_through_a_share_of_the_pairs(n: int, shares_words: bool, want
     chosen = plan.twin_pairs(given)
     assert len(chosen) == len(set(chosen)) == want
     assert chosen == sorted(chosen)
-    if want:
-        assert chosen[0] == 0
-        assert n - chosen[-1] <= -(-n // want)
     shown = plan.for_twins(given)
     assert [pair.case_id for pair in shown.pairs] == [f"own:{i}" for i in chosen]
     assert all(bool(pair.negatives) == shares_words for pair in shown.pairs)
+
+
+def test_twins_run_through_pairs_with_near_misses_where_those_decide() -> None:
+    """Every third pair has one, as with generated programs of three kinds: chosen are these, and all sorts of them."""
+    pairs = [
+        replace(PAIRS[0], case_id=f"own:{i}", negatives=PAIRS[0].negatives if i % 3 else ())
+        for i in range(600)
+    ]
+    chosen = plan.twin_pairs(replace(SET, pairs=pairs, shares_words=True))
+    assert len(chosen) == 100
+    assert all(i % 3 for i in chosen)
+    assert {i % 3 for i in chosen} == {1, 2}
+    assert 200 < sum(chosen) / len(chosen) < 400
+    assert len(plan.twin_pairs(replace(SET, pairs=pairs[:1], shares_words=True))) == 0
 
 
 def test_no_twins_without_pairs_to_judge() -> None:

@@ -87,7 +87,10 @@ def test_p2_fails_on_each_condition_alone(change: dict[str, float], condition: s
     [
         ({}, []),
         (dict(null_score=0.31, retrieval=0.0), []),
-        (dict(negative=0.3, twin_margin=-0.2), ["beats its hard negatives", "the effect is large enough"]),
+        (
+            dict(negative=0.3, twin_margin=-0.2),
+            ["beats its hard negatives", "the paper score is large enough"],
+        ),
         (
             dict(twin_margin=0.4),
             [
@@ -156,6 +159,12 @@ def test_without_surface_words_the_concept_alone_is_confirmed(
     if not conditions:
         assert evidence.effect == pytest.approx(2.0, abs=0.2)
         assert evidence.ci_low < evidence.effect < evidence.ci_high
+
+
+def test_one_dominant_word_alone_is_untestable() -> None:
+    one = verdicts(tables(reading(has_surface=False, concept=0.0, spread=0.0)))["P2"]
+    assert one["verdict"] == "untestable"
+    assert "one dominant word alone" in str(one["reason"])
 
 
 def test_a_negative_concept_is_not_read_even_if_the_words_shuffled_are_worse() -> None:

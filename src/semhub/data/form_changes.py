@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from semhub.data.logical_form import Argument, Form, Term, is_word
@@ -39,6 +39,11 @@ def shuffle_conjuncts(form: Form, rng: random.Random) -> Form:
         order = tuple(rng.sample(form.conjuncts, len(form.conjuncts)))
         if order != form.conjuncts:
             return replace(form, conjuncts=order)
+
+
+def in_order(form: Form, order: Sequence[int]) -> Form:
+    """The conjuncts in the given order of their indices; the definite nouns stay in front."""
+    return replace(form, conjuncts=tuple(form.conjuncts[i] for i in order))
 
 
 def reassignment(form: Form, names: Collection[str], rng: random.Random) -> dict[str, str]:

@@ -20,6 +20,7 @@ from semhub.models.base import Adapter, Encoded
 from semhub.results import long_rows
 from semhub.types import Content, Kept, LensCase, LensSet
 
+ALIKE = "dominant and surface word are the same"
 SEAM = "a word joins the text before it into one token"
 
 
@@ -50,6 +51,9 @@ def measure(
         position, reason = locate(case, known[case.content])
         before = known[case.content].ids[: position + 1]
         texts = [_write(case, word) for word in _first_words(case).values()]
+        words = _first_words(case)
+        if not reason and words.get("surface") == words.get("dominant"):
+            reason = ALIKE
         if not reason and any(encoded[text].ids[: position + 1] != before for text in texts):
             reason = SEAM
         if reason:

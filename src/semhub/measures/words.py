@@ -74,8 +74,7 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
     groups: dict[str, list[tuple[int, ...]]] = {}
     for condition in dict.fromkeys(name for case in cases for name in case.words):
         groups[condition] = [
-            tuple(forms.index(word) for word in case.words.get(condition, ()) if forms.ids(word))
-            for case in cases
+            tuple(forms.index(word) for word in _scorable(case, condition, forms)) for case in cases
         ]
     stand_ins: dict[int, tuple[int, ...]] = {}
     if cases:
@@ -95,6 +94,13 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
         required=required,
         stand_ins=stand_ins,
     )
+
+
+def _scorable(case: LensCase, condition: str, forms: _FormTable) -> list[str]:
+    """The words of a condition that single tokens spell; of control words all or none."""
+    words = case.words.get(condition, ())
+    found = [word for word in words if forms.ids(word)]
+    return [] if condition == "control" and len(found) < len(words) else found
 
 
 def locate(case: LensCase, encoded: Encoded) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -74,10 +75,14 @@ def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
 
 
 def twin_pairs(case_set: PairSet) -> list[int]:
-    """The pairs, evenly spaced, on which the model is compared with its twins: all of them if they are few."""
-    n = len(case_set.pairs)
-    most = min(n, TWIN_PAIRS_WITH_NEAR_MISSES if case_set.shares_words else TWIN_PAIRS)
-    return [i * n // most for i in range(most)]
+    """The pairs, drawn at random, on which the model is compared with its twins: all of them if they are few.
+
+    Where near misses decide, only pairs that have some.
+    """
+    shares = case_set.shares_words
+    able = [i for i, pair in enumerate(case_set.pairs) if pair.negatives or not shares]
+    most = min(len(able), TWIN_PAIRS_WITH_NEAR_MISSES if shares else TWIN_PAIRS)
+    return sorted(random.Random("twins").sample(able, most))
 
 
 def for_twins(case_set: PairSet) -> PairSet:

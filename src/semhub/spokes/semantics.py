@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from semhub.data import cogs, continuations, microforms
 from semhub.data.cogs import FormItem, Forms
 from semhub.data.form_changes import (
+    in_order,
     reassignment,
     rename,
     rename_sentence,
@@ -158,8 +159,12 @@ def _swapped_shuffled(item: FormItem, seed: int) -> tuple[str, tuple[str, ...]]:
 
 
 def _both_shuffled(item: FormItem, seed: int) -> tuple[str, tuple[str, ...]]:
-    _, negatives = _swapped_shuffled(item, seed)
-    return _shuffled(item.form, f"positive:{seed}:{item.id}"), negatives
+    """One order for both, drawn evenly from all: which name comes first then tells nothing."""
+    swapped, n = _other(item.form), len(item.form.conjuncts)
+    if len(set(item.form.conjuncts)) < 2:
+        raise _Unfit(ONE_CONJUNCT)
+    order = random.Random(f"shuffle:both:{seed}:{item.id}").sample(range(n), n)
+    return write(in_order(item.form, order)), (write(in_order(swapped, order)),)
 
 
 def _other(form: Form) -> Form:
@@ -314,7 +319,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         title="Sentences and their logical forms",
         question=(
             "Is a sentence's state closer to that of its logical form, which says who did what to whom in "
-            "symbols, than to those of other forms and of the same form with its two names swapped?"
+            "symbols, than to those of other forms and of the same form with its two names swapped? Names stand in "
+            "the sentence's order in every form and in the other order in every near miss; where the conjuncts of "
+            "both are put into one random order, is it still closer?"
         ),
         if_false=(
             "A sentence would lie as close to the form with the names swapped, which has the same words and "
