@@ -59,6 +59,8 @@ class LensCase:
 
     words: condition (`dominant`, `surface`, `control`, `third_language`, `echo`, or a role) -> the words of that
     group. A group is scored as its best word. Words are given without surrounding spaces.
+    stratum: cases are centred and compared within their stratum alone: what it tells by itself, as the place of an
+    argument tells its parameter's name, is no reading of the word.
     next_word: if given, the position is the token before the one that starts at `at` (or at the space before it)
     and spells exactly this word; a case whose word is not one token of the text is dropped.
     next_token: the position is the token before the one whose text, white space before it left out, starts at `at`,
@@ -72,6 +74,7 @@ class LensCase:
     words: Mapping[str, tuple[str, ...]]
     next_word: str = ""
     next_token: bool = False
+    stratum: str = ""
 
 
 @dataclass(frozen=True, slots=True)

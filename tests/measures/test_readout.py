@@ -201,6 +201,36 @@ def test_stand_ins_take_the_place_of_a_few_words(mode: str) -> None:
             np.testing.assert_allclose(got, want, atol=5e-4)
 
 
+def test_strata_are_centred_apart() -> None:
+    """The rows of two strata are those of two sets, and the null is their mean by size."""
+    adapter = model.tiny()[0]
+    half = np.arange(len(TABLE)) % 2 == 0
+    options = dict(experiment="e", variant="zh", mode="final_norm", batch_tokens=16)
+    drawn = Plan({"": np.ones(len(TABLE), dtype=bool)}, plan().null)
+
+    def found(chosen: list[LensCase], used: Plan) -> pd.DataFrame:
+        given = LensSet("e", "zh", chosen, Kept(len(chosen)), "test", "en", "zh", special_tokens=False)
+        prepared = make_ready(adapter, given, np.arange(adapter.n_tokens).astype(float), 0)
+        return measure(adapter, prepared, used, **options)
+
+    stratified = [replace(one, stratum="ab"[int(side)]) for one, side in zip(cases(), half, strict=True)]
+    both = found(stratified, drawn)
+    apart = measure(adapter, ready(), Plan({"a": ~half, "b": half}, plan().null), **options)
+    means = []
+    for name, side in (("a", ~half), ("b", half)):
+        ids = [IDS[i] for i in np.flatnonzero(side)]
+        for kind, condition in (("concept", "dominant"), ("concept", "surface"), ("concept_diff", "matched")):
+            np.testing.assert_allclose(
+                values(both, "zh", kind, condition, IDS)[:, side],
+                values(apart, f"zh/{name}", kind, condition, ids),
+                atol=1e-9,
+            )
+        null = apart[(apart["variant"] == f"zh/{name}") & (apart["condition"] == "null")]
+        means.append(side.sum() * null["value"].to_numpy())
+    null = both[both["condition"] == "null"]["value"].to_numpy()
+    np.testing.assert_allclose(null, sum(means) / len(TABLE), atol=1e-9)
+
+
 def test_cases_without_surface_words_have_a_concept_and_a_control() -> None:
     adapter = model.tiny()[0]
     plain_cases = [

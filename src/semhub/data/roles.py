@@ -29,6 +29,7 @@ class Role:
 
     function: the name called. keyword: whether it is a keyword argument, which names its parameter itself.
     anchor: the offset of the "(", "," or "=" before it. start: that of its first character, or its value's.
+    place: which argument of the call it is, 0 for the first.
     """
 
     function: str
@@ -39,6 +40,7 @@ class Role:
     reason: str
     anchor: int
     start: int
+    place: int = 0
 
 
 def roles(code: str) -> Iterator[Role]:
@@ -59,7 +61,9 @@ def roles(code: str) -> Iterator[Role]:
             if one.kind in ("starred", "double_starred"):
                 reason = STARRED
             reason = call.reason or _skipped(call) or reason or _trivial(name, one.text)
-            yield Role(call.name, call.form, known.origin, False, name, reason, one.opener, one.start)
+            yield Role(
+                call.name, call.form, known.origin, False, name, reason, one.opener, one.start, one.index
+            )
             if one.kind in ("keyword", "double_starred"):
                 yield _keyword(call, known.origin, one)
 

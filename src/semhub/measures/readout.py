@@ -23,6 +23,7 @@ from semhub.models.base import Adapter
 from semhub.results import draw_rows, long_rows
 
 SCORES_AT_ONCE = 16 * 2**20
+Part = tuple[str, str]  # a subset of the cases, and a stratum of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +129,20 @@ class _Concept:
         self.word_of = np.searchsorted(self.words, [group[0] for group in ready.groups[condition]])
         self.columns = torch.from_numpy(self.words).to(device)
         self.subsets = plan.subsets
+        strata = np.array([case.stratum for case in ready.cases])
+        self.parts: dict[Part, np.ndarray] = {
+            (name, str(stratum)): keep & (strata == stratum)
+            for name, keep in plan.subsets.items()
+            for stratum in np.unique(strata[keep])
+        }
         n, n_words = len(ready.cases), len(self.words)
         self.frequency = {
-            name: np.bincount(self.word_of[keep], minlength=n_words) / max(1, keep.sum())
-            for name, keep in plan.subsets.items()
+            part: np.bincount(self.word_of[keep], minlength=n_words) / keep.sum()
+            for part, keep in self.parts.items()
         }
         self.diagonal = np.zeros((n_layers, n))
-        self.row_mean = {name: np.zeros((n_layers, n)) for name in plan.subsets}
-        self.column_sum = {name: np.zeros((n_layers, n_words)) for name in plan.subsets}
+        self.row_mean = {part: np.zeros((n_layers, n)) for part in self.parts}
+        self.column_sum = {part: np.zeros((n_layers, n_words)) for part in self.parts}
         draws = plan.null if condition == "dominant" else np.empty((0, n_words), dtype=np.int64)
         self.chance: _StandIns | _Permutations = _Permutations(self, draws, n_layers)
         if condition == "dominant" and plan.stand_ins:
@@ -147,26 +154,36 @@ class _Concept:
         own = torch.from_numpy(self.word_of[cases]).to(m.device)
         self.diagonal[layers, cases] = m.gather(2, own.expand(len(m), -1)[:, :, None])[:, :, 0].cpu().numpy()
         masks = {
-            name: torch.from_numpy(keep[cases].astype(np.float64)).to(m.device)
-            for name, keep in self.subsets.items()
+            part: torch.from_numpy(keep[cases].astype(np.float64)).to(m.device)
+            for part, keep in self.parts.items()
         }
-        for name, mask in masks.items():
-            frequency = torch.from_numpy(self.frequency[name]).to(m.device)
-            self.row_mean[name][layers, cases] = (m @ frequency).cpu().numpy()
-            self.column_sum[name][layers] += torch.einsum("lcw,c->lw", m, mask).cpu().numpy()
+        for part, mask in masks.items():
+            frequency = torch.from_numpy(self.frequency[part]).to(m.device)
+            self.row_mean[part][layers, cases] = (m @ frequency).cpu().numpy()
+            self.column_sum[part][layers] += torch.einsum("lcw,c->lw", m, mask).cpu().numpy()
         if len(self.chance.draws):
             self.chance.add(layers, cases, scores, m, masks)
 
-    def column_mean(self, name: str) -> np.ndarray:
-        """M_.j [layer, word] over a subset."""
-        return np.asarray(self.column_sum[name] / self.subsets[name].sum())
+    def column_mean(self, part: Part) -> np.ndarray:
+        """M_.j [layer, word] over a part."""
+        return np.asarray(self.column_sum[part] / self.parts[part].sum())
 
     def scores(self, name: str) -> np.ndarray:
-        """c_i [layer, case of the subset], centred over that subset."""
-        column_mean = self.column_mean(name)
-        grand = column_mean @ self.frequency[name]
-        centred = self.diagonal - self.row_mean[name] - column_mean[:, self.word_of] + grand[:, None]
-        return np.asarray(centred[:, self.subsets[name]])
+        """c_i [layer, case of the subset], centred over the subset's strata one by one."""
+        centred = np.zeros_like(self.diagonal)
+        for part, keep in self.parts.items():
+            if part[0] == name:
+                column_mean = self.column_mean(part)
+                grand = column_mean @ self.frequency[part]
+                own = self.diagonal - self.row_mean[part] - column_mean[:, self.word_of] + grand[:, None]
+                centred[:, keep] = own[:, keep]
+        return centred[:, self.subsets[name]]
+
+    def null(self, name: str) -> np.ndarray:
+        """The subset's mean score by chance [draw, layer]: that of its strata, by their number of cases."""
+        sizes = {part: keep.sum() for part, keep in self.parts.items() if part[0] == name}
+        drawn = [size * self.chance.null(part) for part, size in sizes.items()]
+        return np.asarray(sum(drawn) / self.subsets[name].sum())
 
 
 class _Permutations:
@@ -174,21 +191,21 @@ class _Permutations:
 
     def __init__(self, concept: _Concept, draws: np.ndarray, n_layers: int) -> None:
         self.concept, self.draws = concept, draws
-        self.total = {name: np.zeros((len(draws), n_layers)) for name in concept.subsets}
+        self.total = {part: np.zeros((len(draws), n_layers)) for part in concept.parts}
 
     def add(
-        self, layers: slice, cases: np.ndarray, scores: Tensor, m: Tensor, masks: dict[str, Tensor]
+        self, layers: slice, cases: np.ndarray, scores: Tensor, m: Tensor, masks: dict[Part, Tensor]
     ) -> None:
         taken = torch.from_numpy(np.ascontiguousarray(self.draws[:, self.concept.word_of[cases]].T))
         permuted = torch.stack([layer.gather(1, taken.to(m.device)) for layer in m])  # [layer, case, draw]
-        for name, mask in masks.items():
-            self.total[name][:, layers] += torch.einsum("lcr,c->rl", permuted, mask).cpu().numpy()
+        for part, mask in masks.items():
+            self.total[part][:, layers] += torch.einsum("lcr,c->rl", permuted, mask).cpu().numpy()
 
-    def null(self, name: str) -> np.ndarray:
+    def null(self, part: Part) -> np.ndarray:
         """[draw, layer]."""
-        column_mean, frequency = self.concept.column_mean(name), self.concept.frequency[name]
+        column_mean, frequency = self.concept.column_mean(part), self.concept.frequency[part]
         grand = np.stack([column_mean[:, taken] @ frequency for taken in self.draws])
-        return np.asarray(self.total[name] / self.concept.subsets[name].sum() - grand)
+        return np.asarray(self.total[part] / self.concept.parts[part].sum() - grand)
 
 
 class _StandIns:
@@ -200,24 +217,24 @@ class _StandIns:
     def __init__(self, concept: _Concept, draws: np.ndarray, others: np.ndarray, n_layers: int) -> None:
         self.concept, self.draws = concept, draws
         self.columns = torch.from_numpy(others)
-        self.own = {name: np.zeros((n_layers, *others.shape)) for name in concept.subsets}
-        self.all = {name: np.zeros((n_layers, *others.shape)) for name in concept.subsets}
+        self.own = {part: np.zeros((n_layers, *others.shape)) for part in concept.parts}
+        self.all = {part: np.zeros((n_layers, *others.shape)) for part in concept.parts}
 
     def add(
-        self, layers: slice, cases: np.ndarray, scores: Tensor, m: Tensor, masks: dict[str, Tensor]
+        self, layers: slice, cases: np.ndarray, scores: Tensor, m: Tensor, masks: dict[Part, Tensor]
     ) -> None:
         of_word = torch.from_numpy(self.concept.word_of[cases]).to(m.device)
         for word, columns in enumerate(self.columns.to(scores.device)):
             found = scores[:, :, columns].double()
-            for name, mask in masks.items():
-                self.all[name][layers, word] += torch.einsum("lcs,c->ls", found, mask).cpu().numpy()
+            for part, mask in masks.items():
+                self.all[part][layers, word] += torch.einsum("lcs,c->ls", found, mask).cpu().numpy()
                 mine = mask * (of_word == word)
-                self.own[name][layers, word] += torch.einsum("lcs,c->ls", found, mine).cpu().numpy()
+                self.own[part][layers, word] += torch.einsum("lcs,c->ls", found, mine).cpu().numpy()
 
-    def null(self, name: str) -> np.ndarray:
+    def null(self, part: Part) -> np.ndarray:
         """[draw, layer]."""
-        frequency, n = self.concept.frequency[name], self.concept.subsets[name].sum()
-        each = (self.own[name] - self.all[name] * frequency[:, None]) / n
+        frequency, n = self.concept.frequency[part], self.concept.parts[part].sum()
+        each = (self.own[part] - self.all[part] * frequency[:, None]) / n
         words = np.arange(len(frequency))
         return np.stack([each[:, words, taken].sum(axis=1) for taken in self.draws])
 
@@ -259,5 +276,5 @@ def _rows(
             put(scores["dominant"] - scores["surface"], keep, where, "concept_diff", "matched")
         if scores and len(plan.null):
             null = dict(experiment=experiment, variant=where, measure="concept", condition="null")
-            frames.append(draw_rows(concepts["dominant"].chance.null(name), **null))
+            frames.append(draw_rows(concepts["dominant"].null(name), **null))
     return pd.concat(frames, ignore_index=True)

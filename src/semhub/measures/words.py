@@ -261,14 +261,27 @@ class _RandomWords:
 def frequency_strata(
     ready: Ready, words: np.ndarray, frequency: np.ndarray, per_stratum: int = 10
 ) -> np.ndarray:
-    """Words [word] -> stratum codes: equal-sized bins of token frequency with at least `per_stratum` words each."""
+    """Words [word] -> stratum codes: equal-sized bins of token frequency with at least `per_stratum` words each.
+
+    Words that mostly belong to cases of different strata (LensCase.stratum) are never in one bin.
+    """
     counts = np.zeros(len(words))
     for i, word in enumerate(words):
         tokens = [int(ready.targets[c]) for c in ready.forms[word].tolist() if c >= 0]
         counts[i] = sum(frequency[t] for t in tokens if t < len(frequency))
-    n_strata = max(1, min(5, len(words) // per_stratum))
-    order = np.lexsort((words, counts))
+    places: dict[int, Counter[str]] = {}
+    for case, group in zip(ready.cases, ready.groups["dominant"], strict=True):
+        places.setdefault(group[0], Counter())[case.stratum] += 1
+    usual = np.array(
+        [min(places[int(word)].items(), key=lambda item: (-item[1], item[0]))[0] for word in words]
+    )
     strata = np.empty(len(words), dtype=np.int64)
-    for code, members in enumerate(np.array_split(order, n_strata)):
-        strata[members] = code
+    first = 0
+    for place in np.unique(usual):
+        members = np.flatnonzero(usual == place)
+        n_bins = max(1, min(5, len(members) // per_stratum))
+        order = members[np.lexsort((words[members], counts[members]))]
+        for code, binned in enumerate(np.array_split(order, n_bins)):
+            strata[binned] = first + code
+        first += n_bins
     return strata

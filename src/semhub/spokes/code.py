@@ -38,6 +38,7 @@ PROGRAMS = 10_000
 LONG = 8_000  # characters
 DESCRIBED = "en"  # the language of the descriptions in real data
 LOADERS = {"mbpp": mbpp.load, "programs": programs.load}
+LAST_PLACE = 3
 NEAR_MISSES = 2  # of each program, so that twins need not run through more
 FIRST_WORD = re.compile(r"\w+|\S")
 VARIANTS = ("all", "builtins", "defined", "keywords", "methods")
@@ -141,6 +142,9 @@ def lens_and(request: Request) -> tuple[list[CaseSet], list[Provenance]]:
 def lens_role(request: Request) -> tuple[list[CaseSet], list[Provenance]]:
     """The parameter's name before an argument. `all` has plain functions, `builtins` and `defined` are parts of it.
 
+    The place of an argument tells much of its parameter's name, and "(" and "," tell the place: cases are compared with
+    those of the same place alone.
+
     `whole_words` has the cases of `all` again, with names and first words of arguments of any number of tokens.
     """
     known = terms(NAME, request.dominant)
@@ -158,7 +162,7 @@ def lens_role(request: Request) -> tuple[list[CaseSet], list[Provenance]]:
             if role.function.isalpha() and word(role.function):
                 words["echo"] = (word(role.function),)
             for variant in _variants(role):
-                sets[variant].add(program.id, shown, role.anchor, role.start, words, reason)
+                sets[variant].add(program.id, shown, role.anchor, role.start, words, reason, role.place)
     found = [
         cases.finish("code.lens_role", variant, loaded, request.dominant, "without tests", variant == "all")
         for variant, cases in sets.items()
@@ -207,8 +211,12 @@ class _Cases:
         at: int,
         words: Mapping[str, tuple[str, ...]],
         reason: str,
+        place: int | None = None,
     ) -> None:
-        """A case before the token at `at`, to be read at the separator at `anchor`, unless there is a reason not to."""
+        """A case before the token at `at`, to be read at the separator at `anchor`, unless there is a reason not to.
+
+        place: which argument of its call it is; later ones than LAST_PLACE count as that.
+        """
         if not reason and at >= len(shown):
             reason = PAST
         if not reason and shown[anchor + 1 : at].strip():
@@ -217,7 +225,11 @@ class _Cases:
             self.drop(reason)
             return
         self.given += 1
-        self.cases.append(LensCase(f"{program}:{at}", program, Content.of(shown), at, words, next_token=True))
+        stratum = "" if place is None else str(min(place, LAST_PLACE))
+        case = LensCase(
+            f"{program}:{at}", program, Content.of(shown), at, words, next_token=True, stratum=stratum
+        )
+        self.cases.append(case)
 
     def finish(
         self,
@@ -273,7 +285,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         title="Programs and what they do, in words",
         question=(
             "Is the state of a program's description closer to that of the program than to those of other "
-            "programs, also of those that differ from it in a single operator, number or word?"
+            "programs, also of those that differ from it in a single operator or number, or in one word or role?"
         ),
         if_false=(
             "A program would be no closer to its description than its near misses are, or untrained copies of "
