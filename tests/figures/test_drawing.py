@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +22,7 @@ from semhub.errors import RunFolderError
 from semhub.figures import draw_all, read_run, render
 from semhub.figures.draft import Draft
 from semhub.figures.draw import drafts
+from semhub.figures.grid import _quoted
 from semhub.figures.theme import CANVAS, layer_ticks
 from semhub.results import RESULT_SCHEMA, write_table
 
@@ -226,3 +229,26 @@ def test_identifiers_of_two_charts_in_one_page_are_kept_apart(documents: dict[st
     assert all(name.startswith("a-") for name in names[0])
     assert not names[0] & names[1]
     assert set(re.findall(r"url\(#([^)]+)\)", first)) == names[0]
+
+
+def test_words_that_vega_reserves_are_drawn_like_others() -> None:
+    """Vega takes the string 'if' in an expression for its function of that name."""
+    words = ["if", "for", "true", "null", "datum", "i", "it's", "猫"]
+    joined = " ".join(f"datum.value == {i} ? {_quoted(word)} :" for i, word in enumerate(words))
+    chart = alt.Chart(pd.DataFrame({"x": range(len(words)), "y": 1})).mark_point()
+    chart = chart.encode(x=alt.X("x:O", axis=alt.Axis(labelExpr=f"{joined} ''")), y="y:Q")
+    shown = html.unescape(render.to_svg(render.specification(chart), "f0"))
+    assert [word for word in words if f">{word}<" not in shown] == []
+
+
+def test_a_chart_that_fails_leaves_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object, prefix: str) -> str:
+        if prefix == "f1":
+            raise ValueError("Unrecognized signal name\nmore")
+        return "<svg></svg>"
+
+    monkeypatch.setattr(render, "to_svg", fail)
+    monkeypatch.setattr(render, "write_files", lambda *_: None)
+    figures = draw_all(folder)
+    assert [bool(figure.svg) for figure in figures[:3]] == [True, False, True]
+    assert figures[1].caption == "This chart could not be drawn: Unrecognized signal name"

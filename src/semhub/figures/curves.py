@@ -77,7 +77,8 @@ def similarity(run: Run, experiment: str) -> Iterator[Draft]:
         yield _draft(run, experiment, "P1", forms[forms["condition"] == "matched"], plan)
         if run.experiment(experiment).get("shares_words"):
             margins = rows[rows["variant"].isin(variants) & (rows["measure"] == "negative_margin")]
-            told = [v for v in _ordered(variants) if v in set(margins["variant"])]
+            told = [v for v in _ordered(variants) if v in set(margins["variant"]) and v.endswith("continued")]
+            margins = margins[margins["variant"].isin(told)]
             plan = Plan(
                 f"{slug}-margin", "Margin over near misses", "all forms", "difference of centred cosines",
                 "Centred cosine of the pair minus that of its near misses. The two sides share words, so this decides.",
@@ -109,7 +110,9 @@ def readout(run: Run, experiment: str) -> Iterator[Draft]:
             "the dominant-language line would stay inside the grey band, or below the line of the input's own word.",
             zero=True, main=main, group=variant,
         )  # fmt: skip
-        yield _draft(run, experiment, "P2", one[one["measure"] == "concept"], plan)
+        concept = one[one["measure"] == "concept"]
+        if len(concept):
+            yield _draft(run, experiment, "P2", concept, plan)
         named = one.assign(against=one["measure"] + " " + one["condition"])
         both = named[named["against"].isin([item.key for item in CONTRASTS])]
         plan = Plan(
@@ -163,7 +166,8 @@ def _make(
     rows: pd.DataFrame,
 ) -> Draft:
     spoke = str(run.experiment(experiment).get("spoke") or experiment.split(".")[0])
-    band = band_of(run.verdict(spoke, prediction))
+    verdict = run.verdict(spoke, prediction) or {}
+    band = band_of(verdict) if verdict.get("experiment") in (None, "", experiment) else None
     lines = lines[lines["estimate"].notna()]
     bands = bands[bands["ci_low"].notna() & bands["ci_high"].notna()]
     panel = Panel(
@@ -212,11 +216,17 @@ def _ordered(variants: Sequence[str]) -> list[str]:
 
 
 def _deciding(run: Run, experiment: str, prediction: str, variants: Sequence[str]) -> list[str]:
-    """The variants that carry the verdict; the first in the usual order where none is named."""
+    """The variants that carry the verdict; the first that was run, in the usual order, where none is named."""
     entry = run.experiment(experiment)
     verdict = run.verdict(str(entry.get("spoke")), prediction) or {}
     named = [*(entry.get("deciding") or ()), verdict.get("variant")]
-    return [name for name in variants if name in named] or _ordered(variants)[:1]
+    ran = [
+        str(case.get("variant"))
+        for case in run.manifest.get("cases", ())
+        if case.get("experiment") == experiment
+    ]
+    in_turn = sorted(variants, key=lambda name: ran.index(name) if name in ran else len(ran))
+    return [name for name in variants if name in named] or _ordered(in_turn)[:1]
 
 
 def _place(group: str, variant: str) -> str:

@@ -78,16 +78,23 @@ def _draw(draft: Draft, index: int, folder: Path, writer: Executor) -> tuple[Fig
     csv = draft.data.to_csv(index=False, lineterminator="\n")
     svg, pending = "", None
     stem = folder / draft.name
+    caption = draft.caption
     if draft.chart is not None:
-        svg = render.to_svg(render.specification(draft.chart), f"f{index}")
-        pending = writer.submit(render.write_files, svg, stem)
+        try:
+            svg = render.to_svg(render.specification(draft.chart), f"f{index}")
+        except (
+            ValueError
+        ) as error:  # what a tokenizer can spell, a chart may fail on: the rest of the page stands
+            caption = f"This chart could not be drawn: {str(error).splitlines()[0]}"
+        else:
+            pending = writer.submit(render.write_files, svg, stem)
     try:
         stem.with_name(draft.name + ".csv").write_text(csv, encoding="utf-8")
     except OSError as error:
         raise RunFolderError(
             f"cannot write {stem}.csv: {error.strerror or error}. Free space or choose --out."
         ) from error
-    words = {"title": draft.title, "caption": draft.caption, "if_false": draft.if_false, "group": draft.group}
+    words = {"title": draft.title, "caption": caption, "if_false": draft.if_false, "group": draft.group}
     figure = Figure(
         draft.name,
         draft.experiment,

@@ -106,11 +106,9 @@ def _chart(frame: pd.DataFrame, title: str, grid: Mapping[str, Any]) -> alt.Laye
 
 
 def _quoted(text: str) -> str:
-    """A Vega expression string: only letters of any script and plain signs pass as themselves."""
-    return (
-        "'"
-        + "".join(
-            c if c.isalnum() or c in " .,+=-*/" else f"\\u{ord(c):04x}" for c in text if ord(c) < 0x10000
-        )
-        + "'"
-    )
+    """A Vega expression: only letters of any script and plain signs pass as themselves.
+
+    The string is cut in two, because Vega's parser takes the string 'if' for its function of that name.
+    """
+    spelled = [c if c.isalnum() or c in " .,+=-*/" else f"\\u{ord(c):04x}" for c in text if ord(c) < 0x10000]
+    return f"'{''.join(spelled[:1])}'+'{''.join(spelled[1:])}'"

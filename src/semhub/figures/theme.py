@@ -64,7 +64,7 @@ CONDITIONS = _series(
     ("mismatched", "mismatched pairs", GREY, (2, 2), "triangle-up"),
     ("same_result", "same result", GREEN, (8, 2, 2, 2), "diamond"),
     ("different_result", "different result", PINK, (4, 1), "triangle-down"),
-    ("dominant", "dominant language", BLUE, (), "circle"),
+    ("dominant", "dominant word", BLUE, (), "circle"),
     ("surface", "input's own word", ORANGE, (6, 3), "square"),
     ("random_tokens", "random words", GREY, (2, 2), "triangle-up"),
     ("third_language", "third language", PINK, (8, 2, 2, 2), "diamond"),

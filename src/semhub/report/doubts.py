@@ -130,6 +130,13 @@ def _forms(run: Run, verdict: Mapping[str, Any]) -> Iterator[str]:
             f"{where}: in the paper's bare form the score is {number(other)}, in the continued form {number(score)}: "
             "where a state is compared decides what is found."
         )
+    for form, margins in rows[rows["measure"] == "negative_margin"].groupby("variant", sort=True):
+        low = _level(margins, "negative_margin", "matched", "ci_low")
+        if str(form) != variant and str(form).endswith("continued") and low is not None and low <= 0:
+            yield (
+                f"{where}: in {form} the margin over near misses is not above zero (interval from {number(low)}): "
+                "what tells the pairs of the deciding set from their near misses may be order alone."
+            )
     for measure, name in (("retrieval", "retrieval"), ("mutual_knn", "neighbourhood overlap")):
         value, edge = (
             _level(chosen, measure, "matched", "estimate"),

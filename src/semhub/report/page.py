@@ -134,9 +134,11 @@ def _spoke(run: Run, spoke: str, figures: list[Figure]) -> dict[str, Any]:
     blocks = []
     for prediction in PREDICTIONS:
         verdict = run.verdict(spoke, prediction)
-        mine = [
-            _experiment(run, entry, figures) for entry in experiments if entry.get("prediction") == prediction
-        ]
+        asked = [entry for entry in experiments if entry.get("prediction") == prediction]
+        asked.sort(
+            key=lambda entry: not entry.get("deciding")
+        )  # the one that carries the verdict comes first
+        mine = [_experiment(run, entry, figures) for entry in asked]
         if verdict is not None or mine:
             blocks.append(
                 {

@@ -319,7 +319,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         ),
         if_false=(
             "The argument's own text would lead at every layer, or the name of its parameter would be no more "
-            "probable than the names of other parameters."
+            "probable than the names of other parameters at that place of a call. A function that the program "
+            "defines has the name in its definition, from where it may be copied; those of the variant builtins "
+            "are written nowhere."
         ),
         build=lens_role,
     ),

@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from semhub.stats.evidence import ALPHA, Evidence, Tables, dominant_reading, shared_space
+from semhub.stats.evidence import ALPHA, WEAK, Evidence, Tables, dominant_reading, shared_space
 from semhub.stats.multiplicity import holm
 
 SUPPORTED, NOT_SUPPORTED, UNTESTABLE = "supported", "not_supported", "untestable"
@@ -140,10 +140,12 @@ def _word(
     if prediction == "P2" and not dominant_found:
         return NOT_SUPPORTED, "no dominant language was found in this model"
     if failed:
-        return NOT_SUPPORTED, "not shown: " + "; ".join(failed)
+        return NOT_SUPPORTED, "failed: " + "; ".join(failed)
     if not adjusted <= ALPHA:
         return NOT_SUPPORTED, f"p = {adjusted:.3f} after Holm's correction over the cells of this report"
     missing = sorted({check.detail for one in evidence for check in one.checks if math.isnan(check.value)})
+    if any(WEAK in check.detail for one in evidence for check in one.checks):
+        missing.append(f"{WEAK}: fewer than 19 twins cannot reach {ALPHA}")
     return SUPPORTED, "; ".join(["all conditions hold in the band", *missing])
 
 
