@@ -29,7 +29,11 @@ MEASURES = (
     ("retrieval", "0/1", "is b nearest to a among all b (mean of both directions)"),
     ("negative_margin", "1", "centred cosine of a pair minus that of its near misses"),
     ("mutual_knn, cka", "1", "overlap of neighbourhoods; debiased linear CKA (shown, in no verdict)"),
-    ("logprob, logprob_diff", "nat", "lens score of a group of words; dominant minus surface, or minus control words"),
+    (
+        "logprob, logprob_diff",
+        "nat",
+        "lens score of a group of words; dominant minus surface, or minus control words",
+    ),
     ("concept, concept_diff", "nat", "double-centred lens score; dominant minus surface"),
     ("language_mass, language_entropy", "1, bit", "lens probability per language, and its entropy"),
     ("pca_x, pca_y", "1", "a state in the plane of the anchor words' unembedding rows"),

@@ -244,7 +244,7 @@ def verdicts(twins: bool) -> list[dict[str, object]]:
 
 
 def manifest(n_layers: int) -> dict[str, object]:
-    def experiment(name: str, prediction: str, title: str, question: str, false: str) -> dict[str, str]:
+    def experiment(name: str, prediction: str, title: str, question: str, false: str) -> dict[str, object]:
         spoke = name.split(".")[0]
         return {
             "id": name,
@@ -253,6 +253,7 @@ def manifest(n_layers: int) -> dict[str, object]:
             "title": title,
             "question": question,
             "if_false": false,
+            "example": [{"label": "a", "text": "<img src=x onerror=alert(1)> & so"}],
         }
 
     return {

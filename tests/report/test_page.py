@@ -66,6 +66,10 @@ def text(folder: Path, figures: list[Figure]) -> str:
     return render(read_run(folder), figures)
 
 
+def test_a_case_of_each_experiment_is_shown_as_text(text: str) -> None:
+    assert text.count("&lt;img src=x onerror=alert(1)&gt; &amp; so") == text.count('class="experiment"')
+
+
 def test_nothing_runs_and_nothing_is_loaded(text: str, folder: Path) -> None:
     grid = json.loads((folder / "grids" / "00.json").read_text())
     for source in (text, grid_html(grid)):

@@ -194,6 +194,9 @@ def _experiment(run: Run, entry: Mapping[str, Any], figures: list[Figure]) -> di
         "title": str(entry.get("title", "")),
         "question": str(entry.get("question", "")),
         "if_false": str(entry.get("if_false", "")),
+        "example": [
+            (str(row.get("label", "")), str(row.get("text", ""))) for row in entry.get("example") or ()
+        ],
         "data": [
             f"{item.get('name')} ({item.get('source')}, version {item.get('version')}, {item.get('licence')})"
             for item in data

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from semhub.errors import RunFolderError
 from semhub.results import SCHEMA_VERSION
 from semhub.runs.config import RunConfig
+from semhub.runs.examples import example
 from semhub.runs.store import MANIFEST, Store
 from semhub.types import LensSet, PairSet
 
@@ -76,6 +77,7 @@ def describe(config: RunConfig, prepared: Prepared, command: str, started: float
                 "deciding": [
                     one.variant for one in item.sets if isinstance(one, (PairSet, LensSet)) and one.deciding
                 ],
+                "example": example(item.sets),
                 "shares_words": any(isinstance(one, PairSet) and one.shares_words for one in item.sets),
             }
             for item in prepared.built
