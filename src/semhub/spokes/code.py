@@ -321,7 +321,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "The argument's own text would lead at every layer, or the name of its parameter would be no more "
             "probable than the names of other parameters at that place of a call. A function that the program "
             "defines has the name in its definition, from where it may be copied; those of the variant builtins "
-            "are written nowhere."
+            "are hardly ever written in the program."
         ),
         build=lens_role,
     ),
