@@ -79,7 +79,9 @@ class TestExperiment:
                     assert all(
                         word == word.strip() and word for group in case.words.values() for word in group
                     )
-                    assert case.content.text.startswith(case.next_word, case.at)
+                    if case.next_word:
+                        assert case.content.text.startswith(case.next_word, case.at)
+                        assert case.next_word in case.words.get("surface", (case.next_word,))
 
 
 def test_every_verdict_has_a_deciding_set() -> None:

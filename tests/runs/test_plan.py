@@ -64,6 +64,12 @@ def test_twins_run_through_pairs_with_near_misses_where_those_decide() -> None:
     assert len(plan.twin_pairs(replace(SET, pairs=pairs[:1], shares_words=True))) == 0
 
 
+def test_no_twins_where_near_misses_decide_and_there_are_none() -> None:
+    bare = [replace(pair, negatives=()) for pair in PAIRS]
+    without = replace(SET, variant="none", pairs=bare, deciding=True, shares_words=True)
+    assert [unit.twin for unit in plan.units(built(without), 5)] == [None]
+
+
 def test_no_twins_without_pairs_to_judge() -> None:
     alone = replace(SET, variant="one", pairs=PAIRS[:1], deciding=True)
     assert [unit.twin for unit in plan.units(built(SET, alone), 5)] == [None, None]

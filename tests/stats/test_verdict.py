@@ -242,12 +242,11 @@ def test_without_hard_negatives_the_other_conditions_decide() -> None:
 
 
 def test_hard_negatives_of_some_cases_are_compared_with_those_cases() -> None:
-    """Half the cases have negatives; the others, without, have a much higher cosine that must not count."""
+    """Half the cases have negatives, and so a margin; the others, without, have a much higher cosine."""
     rows = shared(negative=0.3)
-    cosine = rows["measure"] == "cosine_centred"
     odd = rows["case_id"].str.extract(r"(\d+)$")[0].astype(float) % 2 == 1
-    rows.loc[cosine & (rows["condition"] == "matched") & odd, "value"] += 5
-    rows = rows[~(cosine & (rows["condition"] == "hard_negative") & odd)]
+    rows.loc[(rows["measure"] == "cosine_centred") & (rows["condition"] == "matched") & odd, "value"] += 5
+    rows = rows[~((rows["measure"] == "negative_margin") & odd)]
     assert failed(shared_space(tables(rows), *P1, SEED, 200)) == ["beats its hard negatives"]
 
 

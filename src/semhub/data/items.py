@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from semhub.types import Kept, Provenance
 
+NOT_SAMPLED = "not drawn into the sample"
+
 
 @dataclass(frozen=True, slots=True)
 class Card:

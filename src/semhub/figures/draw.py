@@ -79,7 +79,9 @@ def _draw(draft: Draft, index: int, folder: Path, writer: Executor) -> tuple[Fig
     svg, pending = "", None
     stem = folder / draft.name
     caption = draft.caption
-    if draft.chart is not None:
+    if draft.chart is None:
+        caption = f"No number to draw: every estimate is missing. {caption}"
+    else:
         try:
             svg = render.to_svg(render.specification(draft.chart), f"f{index}")
         except (

@@ -62,12 +62,9 @@ def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
     names = [unit.id for unit in out]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"two case sets are called {twice[0]}: give each its own variant.")
-    deciding = tuple(
-        for_twins(one)
-        for item in built
-        for one in item.sets
-        if isinstance(one, PairSet) and one.deciding and len(one.pairs) > 1
-    )
+    every = [one for item in built for one in item.sets]
+    reduced = [for_twins(one) for one in every if isinstance(one, PairSet) and one.deciding]
+    deciding = tuple(one for one in reduced if len(one.pairs) > 1)
     if deciding:
         for kind in ("twin", "twin_embeddings"):
             out += [Unit(f"{kind}-{k:03d}", deciding, (kind, k)) for k in range(n_twins)]

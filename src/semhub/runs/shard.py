@@ -133,7 +133,7 @@ def _pairs(adapter: Adapter, case_set: PairSet, config: RunConfig, progress: Pro
                 frames.append(similarity.case_rows(part, case_set.experiment, variant))
                 frames += _draws(part, case_set, variant, clusters[keep], config) if half == CONFIRM else []
         compared = np.isin(np.arange(len(clusters)), twin_pairs(case_set))
-        if not compared.all():
+        if compared.sum() > 1 and not compared.all():
             part = states.subset(compared)
             frames.append(similarity.case_rows(part, case_set.experiment, f"{case_set.variant}/{TWINS}"))
     return pd.concat(frames, ignore_index=True)

@@ -8,7 +8,7 @@ import random
 
 from semhub.data import continuations, expressions
 from semhub.data.expressions import Expression
-from semhub.data.items import merge, subsample
+from semhub.data.items import NOT_SAMPLED, merge, subsample
 from semhub.data.numbers import spell
 from semhub.types import (
     CaseSet,
@@ -26,7 +26,6 @@ from semhub.types import (
 
 NAME = "arithmetic"
 TRAJECTORIES = 100
-NOT_SAMPLED = "not drawn into the sample"
 DIGIT_ANCHORS = tuple(str(number) for number in range(10))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from semhub.data import cedict, continuations, languages, microworld, overlap, paragraphs, real, segment
-from semhub.data.items import Paragraph, Parallel, merge, subsample
+from semhub.data.items import NOT_SAMPLED, Paragraph, Parallel, merge, subsample
 from semhub.data.negatives import hard_negatives
 from semhub.errors import UsageError
 from semhub.types import (
@@ -34,7 +34,6 @@ GENERATED = 1_000
 SENTENCES = 10_000
 PARAGRAPHS = 1_000
 
-NOT_SAMPLED = "not drawn into the sample"
 REPEATED = "repeats an earlier text"
 NOT_CHINESE = "not a Chinese word"
 NOT_LISTED = "not in the dictionary"

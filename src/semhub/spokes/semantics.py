@@ -21,7 +21,7 @@ from semhub.data.form_changes import (
     swap_names,
 )  # fmt: skip
 from semhub.data.form_names import first_name, name_positions
-from semhub.data.items import merge, subsample
+from semhub.data.items import NOT_SAMPLED, merge, subsample
 from semhub.data.logical_form import Form, write
 from semhub.data.terms import terms
 from semhub.errors import UsageError
@@ -43,7 +43,6 @@ GENERATED = 1_000
 FORMS = 10_000
 POOL = 4  # generated forms per form asked for: about a third of them have two names
 
-NOT_SAMPLED = "not drawn into the sample"
 REPEATED = "repeats an earlier sentence or form"
 PRIMITIVE = "primitive, not a sentence"
 NOT_TWO_NAMES = "not exactly two names"

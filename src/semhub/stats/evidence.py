@@ -173,17 +173,11 @@ def _twin_checks(
 def _hard_negatives(
     table: VariantTable, band: tuple[int, int], searched: tuple[int, int], seed: int, n_draws: int
 ) -> Check:
-    matched, negative = (
-        table.parts.get(("cosine_centred", "matched")),
-        table.parts.get(("cosine_centred", "hard_negative")),
-    )
-    if matched is None or negative is None:
+    cases = table.cases(MARGIN, "matched")
+    if cases is None:
         return Check("", True, float("nan"), "")
-    keep = matched["case_id"].isin(set(negative["case_id"]))
-    n_layers = int(matched["layer"].max()) + 1
-    clusters = negative["cluster_id"].to_numpy(dtype=str)[: len(negative) // n_layers]
-    margin = (matched["value"][keep].to_numpy() - negative["value"].to_numpy()).reshape(n_layers, -1)
-    null = sign_flips(margin, clusters, n_draws, table.rng(seed, "hard_negative"))
+    null = sign_flips(cases.values, cases.clusters, n_draws, table.rng(seed, "hard_negative"))
+    margin = cases.values
     p = band_p(margin.mean(axis=1), null, band, searched)
     value = float(margin[band[0] : band[1] + 1].mean())
     detail = f"cosine higher by {value:.3f} than with near misses, n = {margin.shape[1]}, p = {p:.4f}"
@@ -198,7 +192,7 @@ def dominant_reading(
     Where the cases have no surface word, the concept itself is what is confirmed, and there is no order to reverse.
     """
     table = tables.get((experiment, variant))
-    has_surface = table is None or ("concept", "surface") in table.parts or not table.parts
+    has_surface = table is None or ("concept", "surface") in table.parts
     measure, condition = ("concept_diff", "matched") if has_surface else ("concept", "dominant")
     start = _start(tables, experiment, variant, measure, condition)
     if start.untestable:

@@ -53,6 +53,7 @@ def test_a_graded_recipe_is_trained_at_every_angle() -> None:
     found = versions(recipe("mini-graded"))
     assert [one.angle for one in found] == list(ANGLES)
     assert [one.name for one in found][:2] == ["mini-graded-00", "mini-graded-15"]
+    assert all(f"turned by {one.angle:g} degrees" in one.summary for one in found)
     assert versions(tiny()) == [tiny()]
 
 

@@ -72,7 +72,14 @@ def versions(one: Recipe) -> list[Recipe]:
     if one.angle is None:
         return [one]
     return [
-        one.model_copy(update={"name": f"{one.name}-{angle:02d}", "angle": float(angle)}) for angle in ANGLES
+        one.model_copy(
+            update={
+                "name": f"{one.name}-{angle:02d}",
+                "angle": float(angle),
+                "summary": one.summary.replace(f"{one.angle:g} degrees", f"{angle} degrees"),
+            }
+        )
+        for angle in ANGLES
     ]
 
 
