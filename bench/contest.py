@@ -17,12 +17,21 @@ import numpy as np
 HERE = Path(__file__).parent
 ENVS = HERE / ".envs"
 PEERS = {"nnterp": "nnterp_lens.py", "tuned_lens": "tuned_lens_lens.py"}  # environment -> script
-SCRIPTS = {"floor": "floor.py", "semhub": "ours.py", "plain": "plain.py", **PEERS}
+STEERING_PEERS = {name: f"steer_{name}.py" for name in ("pyvene", "nnsight", "repeng")}
+SCRIPTS = {
+    "floor": "floor.py",
+    "semhub": "ours.py",
+    "plain": "plain.py",
+    **PEERS,
+    "semhub_steer": "steer_ours.py",
+    "loop": "steer_loop.py",
+    **STEERING_PEERS,
+}
 
 
 def environment(name: str) -> Path:
     """The Python of a contestant; a peer's environment is made from `peers/<name>.txt` when it is missing."""
-    if name not in PEERS:
+    if name not in PEERS | STEERING_PEERS:
         return Path(sys.executable)
     pins, done = HERE / "peers" / f"{name}.txt", ENVS / name / ".installed"
     if not done.exists() or done.read_text() != pins.read_text():

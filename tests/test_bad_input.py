@@ -49,8 +49,8 @@ WRONG_USE = [
     (["run", "--engine", "ray"], "--engine ray", "--shard I/N"),
     (["run", "--spoke", "vision"], "unknown spoke 'vision'", "arithmetic, code, language"),
     (
-        ["run", "--experiment", "language.steer"],
-        "unknown experiment 'language.steer'",
+        ["run", "--experiment", "vision.steer"],
+        "unknown experiment 'vision.steer'",
         "semhub list experiments",
     ),
     (["run", "--spoke", "language", "--experiment", "arithmetic.lens"], "no experiment is left", "language"),

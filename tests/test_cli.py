@@ -50,7 +50,7 @@ COMMANDS = commands()
 
 def test_the_commands_of_this_version() -> None:
     assert {words[0] for words in COMMANDS if words} == {
-        "run", "report", "check", "lens", "list", "lab", "bench",
+        "run", "report", "check", "lens", "steer", "list", "lab", "bench",
     }  # fmt: skip
 
 

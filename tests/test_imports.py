@@ -39,8 +39,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "capture": LEAVES | {"models.base", "models.sites"},
     "lens": LEAVES | {"models.base", "capture"},
     "steer": LEAVES | {"models.base", "models.sites"},
+    "generate": LEAVES | {"models.base", "models.past", "models.sites", "capture", "steer"},
+    "gguf": LEAVES,
+    "directions": LEAVES | {"models.base", "capture", "gguf"},
     "stats": LEAVES | {"registry", "results"},
-    "measures": LEAVES | {"registry", "results", "models.base", "capture", "lens", "steer", "stats"},
+    "measures": LEAVES
+    | {"registry", "results", "models.base", "capture", "lens", "steer", "generate", "stats"},
     "figures": LEAVES | {"registry", "results"},
     "report": LEAVES | {"registry", "results", "figures"},
     "lab": LEAVES | {"registry", "data", "lab.world"},
@@ -51,9 +55,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lab.cli": LEAVES | {"lab", "lab.prove", "lab.sweep"},
     "runs": LEAVES
     | {"registry", "results", "data", "spokes", "organisms", "models"}
-    | {"capture", "lens", "steer", "stats", "measures", "figures", "report"},
+    | {"capture", "lens", "steer", "generate", "stats", "measures", "figures", "report"},
 }
-FREE = {"", "api", "catalogue", "cli", "__main__"}  # the outermost ring may import everything
+FREE = {
+    "",
+    "api",
+    "catalogue",
+    "cli",
+    "cli_options",
+    "cli_steer",
+    "patching",
+    "steering",
+    "steering_show",
+    "__main__",
+}  # the outermost ring may import everything
 HEAVY = {"torch", "transformers", "accelerate"}
 WITHOUT_TORCH = {
     "types",

@@ -47,14 +47,17 @@ def test_the_experiments() -> None:
         "arithmetic.similarity": "P1",
         "arithmetic.lens": "P2",
         "arithmetic.trajectory": "",
+        "arithmetic.steer": "P3",
         "code.similarity": "P1",
         "code.lens_and": "P2",
         "code.lens_role": "P2",
+        "code.steer": "P3",
         "semantics.similarity": "P1",
         "semantics.lens": "P2",
         "language.similarity": "P1",
         "language.lens": "P2",
         "language.trend": "P2",
+        "language.steer": "P3",
     }
     assert all(one.title and one.question.endswith("?") and one.if_false for one in registry.experiments())
 
@@ -63,7 +66,7 @@ def test_spokes_and_experiments_intersect() -> None:
     ids = ["arithmetic.lens", "language.lens"]
     assert [one.id for one in registry.experiments(["language"], ids)] == ["language.lens"]
     assert [one.id for one in registry.experiments([], ids)] == ids
-    assert len(registry.experiments(["language", "language"])) == 3
+    assert len(registry.experiments(["language", "language"])) == 4
     with pytest.raises(
         UsageError, match=r"no experiment is left: arithmetic\.lens is not in the spokes language"
     ):
@@ -75,8 +78,8 @@ def test_unknown_names_are_refused_with_what_there_is() -> None:
         UsageError, match="unknown spoke 'vision'; there are arithmetic, code, language, semantics"
     ):
         registry.experiments(["vision"])
-    with pytest.raises(UsageError, match=r"unknown experiment 'language\.steer'; `semhub list experiments`"):
-        registry.experiments([], ["language.steer"])
+    with pytest.raises(UsageError, match=r"unknown experiment 'vision\.steer'; `semhub list experiments`"):
+        registry.experiments([], ["vision.steer"])
 
 
 def test_a_file_of_the_user_is_a_spoke(tmp_path: Path) -> None:

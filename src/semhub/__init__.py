@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from semhub.errors import DataError, ModelError, RunFolderError, SelfCheckError, SemhubError, UsageError
 
 if TYPE_CHECKING:
-    from semhub.api import Grid, Run, lens, run, similarity, test
+    from semhub.api import Grid, Run, lens, patch, run, similarity, steer, test
     from semhub.models import load
 
 __all__ = [
@@ -23,8 +23,10 @@ __all__ = [
     "UsageError",
     "lens",
     "load",
+    "patch",
     "run",
     "similarity",
+    "steer",
     "test",
 ]
 

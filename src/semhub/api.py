@@ -18,6 +18,7 @@ from semhub.errors import DataError, UsageError
 from semhub.measures import similarity as measure
 from semhub.measures.grid import grid as make_grid
 from semhub.models.base import Adapter
+from semhub.patching import Patched, patch
 from semhub.results import read_rows
 from semhub.runs.config import RunConfig, make_config
 from semhub.runs.execute import execute
@@ -27,8 +28,10 @@ from semhub.stats.evidence import shared_space
 from semhub.stats.summary import summarise
 from semhub.stats.tables import by_variant
 from semhub.stats.verdict import verdict_of
+from semhub.steering import Steered, steer
 from semhub.types import Content, Kept, Pair, PairSet
 
+__all__ = ["Grid", "Patched", "Run", "Steered", "lens", "patch", "run", "similarity", "steer", "test"]
 OWN = "own.similarity"
 PairTexts = Iterable[tuple[str, str] | Pair]
 

@@ -85,7 +85,7 @@ def _batches(
         try:
             states = _read(adapter, encoded, rows, lengths, batch, layers)
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             if len(batch) == 1:
                 raise ModelError(
@@ -93,7 +93,7 @@ def _batches(
                     "or another device."
                 ) from error
         if states is None:  # outside the handler, whose traceback would keep the failed batch alive
-            _release(adapter.device)
+            release(adapter.device)
             batch_tokens = max(1, len(batch) // 2) * lengths[batch[0]]
             continue
         pending = pending[len(batch) :]
@@ -196,10 +196,10 @@ def _ascending(asked: Sequence[int], length: int) -> list[int]:
     return sorted({position % length for position in asked})
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def _release(device: torch.device) -> None:
+def release(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()

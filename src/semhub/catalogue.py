@@ -36,6 +36,24 @@ MEASURES = (
     ),
     ("concept, concept_diff", "nat", "double-centred lens score; dominant minus surface"),
     ("language_mass, language_entropy", "1, bit", "lens probability per language, and its entropy"),
+    (
+        "delta_logit",
+        "nat",
+        "log-odds of the new over the old word at the output, steered minus unsteered",
+    ),
+    (
+        "success, unchanged, other, unparseable",
+        "0/1",
+        "strict reading of the steered text (what the unsteered text already rules out is left out)",
+    ),
+    ("perplexity", "1", "of the steered text's tokens under the unsteered model"),
+    ("sentiment", "1", "P(positive) minus P(negative) of a classifier, or of a word list; -1 to 1"),
+    ("relevance", "1", "cosine of prompt and continuation in the space of an encoder that is named"),
+    (
+        "adherence",
+        "1",
+        "share of a continuation's letters, in Latin scripts of its words, that are of the prompt's language",
+    ),
     ("pca_x, pca_y", "1", "a state in the plane of the anchor words' unembedding rows"),
 )
 

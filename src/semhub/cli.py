@@ -15,6 +15,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from semhub import cli_steer
+from semhub.cli_options import AsJson, Device, Dtype, ModelName, Quantization, RemoteCode, Revision
 from semhub.errors import SelfCheckError, SemhubError, UsageError
 from semhub.lab.cli import app as lab_app
 
@@ -51,20 +53,6 @@ def program(
 # typer brings its own copy of click along or uses the package, by its version; it exports neither's base class.
 WRONG_USE: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
-ModelName = Annotated[
-    str, typer.Argument(help="A Hub id, a local folder, or the name of a shipped organism.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
-Dtype = Annotated[
-    str, typer.Option(help="auto (the checkpoint's on a GPU, float32 on the CPU), float32, bfloat16 ...")
-]
-Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")]
-RemoteCode = Annotated[
-    bool, typer.Option("--trust-remote-code", help="Run code from the model's repository (off).")
-]
-Quantization = Annotated[str | None, typer.Option(help="8bit or 4bit, through bitsandbytes.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-
 
 @app.command(
     epilog="Examples:\n\n  semhub run --preset quick\n\n"
@@ -84,6 +72,10 @@ def run(
     n: Annotated[int | None, typer.Option(help="Cases per experiment (default: the paper's).")] = None,
     data: Annotated[
         list[str] | None, typer.Option(help="NAME=PATH of real data (repeatable); see `semhub list data`.")
+    ] = None,
+    scorer: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=MODEL: what scores texts (sentiment, fluency, relevance; repeatable)."),
     ] = None,
     languages: Annotated[str | None, typer.Option(help="Languages to test, as zh,es.")] = None,
     dominant: Annotated[
@@ -120,7 +112,8 @@ def run(
         device=device, dtype=dtype, batch_tokens=batch_tokens, seed=seed, twins=twins, revision=revision,
         quantization=quantization,
     )  # fmt: skip
-    given["data"] = _data_options(data)
+    given["data"] = _named("--data", "PATH; `semhub list data` shows the names", data)
+    given["scorers"] = _named("--scorer", "MODEL, with sentiment, fluency or relevance as NAME", scorer)
     piece = _shard(shard)
     # Mistyped names are told before torch is loaded; a configuration file may name the spoke of an experiment.
     check_names(spoke or (), () if config else experiment or (), given["data"])
@@ -265,6 +258,9 @@ def lens(
         Console().print(grid)
 
 
+app.command("steer", epilog=cli_steer.EXAMPLES)(cli_steer.steer)
+
+
 @app.command("list", epilog="Example:\n\n  semhub list experiments")
 def list_(
     what: Annotated[str, typer.Argument(help="spokes, experiments, models, measures or data.")] = "",
@@ -298,15 +294,16 @@ def bench(context: typer.Context) -> None:
     raise typer.Exit(subprocess.run([sys.executable, str(script), *context.args], check=False).returncode)
 
 
-def _data_options(given: list[str] | None) -> dict[str, str]:
+def _named(option: str, what: str, given: list[str] | None) -> dict[str, str]:
+    """NAME -> value of an option that is given as NAME=value."""
     out: dict[str, str] = {}
     for one in given or ():
-        name, separator, path = one.partition("=")
-        if not separator or not path:
-            raise UsageError(f"--data {one}: write NAME=PATH; `semhub list data` shows the names.")
+        name, separator, value = one.partition("=")
+        if not separator or not value:
+            raise UsageError(f"{option} {one}: write NAME={what}.")
         if name in out:
-            raise UsageError(f"--data {name} is given twice.")
-        out[name] = path
+            raise UsageError(f"{option} {name} is given twice.")
+        out[name] = value
     return out
 
 

@@ -96,6 +96,11 @@ def draw_rows(values: np.ndarray, **fixed: object) -> pd.DataFrame:
     )
 
 
+def no_rows() -> pd.DataFrame:
+    """No rows, with the columns of the table."""
+    return draw_rows(np.empty((0, 1)), experiment="", variant="", measure="", condition="")
+
+
 def write_table(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
     """Writes to a temporary name that never ends in .parquet, syncs and renames."""
     table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)

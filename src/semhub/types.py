@@ -78,6 +78,55 @@ class LensCase:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a state is read or written: the last token that ends at or before the character `at` of the content."""
+
+    content: Content
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateDifference:
+    """The mean state over the places `plus` less the mean over `minus`, at one layer."""
+
+    plus: tuple[Place, ...]
+    minus: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowDifference:
+    """The unembedding row of the word `plus` less that of `minus` (each the mean over the word's single tokens).
+
+    It has no size of its own: strength 1 is as long as the states it is added to are on average.
+    """
+
+    plus: str
+    minus: str
+
+
+Direction = StateDifference | RowDifference
+
+
+@dataclass(frozen=True, slots=True)
+class SteerCase:
+    """P3: while the model reads `content`, a direction is added at the last token that ends at or before `at`.
+
+    directions: condition -> direction; `hypothesis` always, `wrong_concept` and `native` where they exist.
+    new, old: words of the *input's* data type that may come next, whose log-odds at the output should move towards
+    `new`. An empty `old` is the token that the unsteered model puts first. answer: what the set's parser compares with.
+    """
+
+    case_id: str
+    cluster_id: str
+    content: Content
+    at: int
+    directions: Mapping[str, Direction]
+    new: tuple[str, ...]
+    old: tuple[str, ...] = ()
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """How many cases a set holds of how many that were given, and why the others were dropped."""
 
@@ -123,6 +172,67 @@ class LensSet:
     spelled: bool = False
 
 
+Parser = Callable[[str, str, SteerCase], str]
+
+
+@dataclass(frozen=True, slots=True)
+class SteerSet:
+    """The cases of one P3 comparison.
+
+    readings: how the generated text is parsed, none where the next token says it all; "" is the set's own, others have
+    rows of their own (`variant/name`). A parser takes (steered text, unsteered text, case) and says `success`,
+    `unchanged`, `other` or `unparseable`, or `skip` where the unsteered text already rules the case out. new_tokens:
+    how many are generated, greedily, for it. strengths: the multiples of the direction that are tried, ascending.
+    """
+
+    experiment: str
+    variant: str
+    cases: Sequence[SteerCase]
+    kept: Kept
+    source: str
+    deciding: bool = False
+    special_tokens: bool = True
+    strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    readings: Mapping[str, Parser] = field(default_factory=dict)
+    new_tokens: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt that is to be continued in its own language. bare: the text without what keeps the language."""
+
+    case_id: str
+    cluster_id: str
+    content: Content
+    language: str
+    bare: Content
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """P3 by what a text says: prompts of one language, continued under activation addition and scored.
+
+    directions: condition -> (text to add, text to take away); `hypothesis` always, `native` where there is one.
+    strengths: multiples of the difference, of either sign, ascending. The rest is how texts are drawn
+    (semhub.generate.Sampling); n_seeds: how often each prompt is continued.
+    """
+
+    experiment: str
+    variant: str
+    prompts: Sequence[Prompt]
+    directions: Mapping[str, tuple[str, str]]
+    kept: Kept
+    source: str
+    deciding: bool = False
+    special_tokens: bool = True
+    strengths: tuple[float, ...] = (-5.0, -2.0, 2.0, 5.0)
+    new_tokens: int = 32
+    temperature: float = 1.0
+    top_p: float = 0.3
+    frequency_penalty: float = 1.0
+    n_seeds: int = 3
+
+
 @dataclass(frozen=True, slots=True)
 class TextSet:
     """Texts of one language, read at every position (language mass)."""
@@ -148,7 +258,7 @@ class TrajectorySet:
     special_tokens: bool = True
 
 
-CaseSet = PairSet | LensSet | TextSet | TrajectorySet
+CaseSet = PairSet | LensSet | SteerSet | PromptSet | TextSet | TrajectorySet
 
 
 @dataclass(frozen=True, slots=True)

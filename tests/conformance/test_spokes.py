@@ -5,9 +5,20 @@ from __future__ import annotations
 import pytest
 
 from semhub import registry
-from semhub.types import CaseSet, Experiment, LensSet, PairSet, Request
+from semhub.types import (
+    CaseSet,
+    Experiment,
+    LensSet,
+    PairSet,
+    Place,
+    PromptSet,
+    Request,
+    StateDifference,
+    SteerSet,
+)
 
 EXPERIMENTS = registry.experiments()
+OUTCOMES = {"success", "unchanged", "other", "unparseable", "skip"}
 REQUEST = Request(n=12, seed=3)
 
 
@@ -18,8 +29,10 @@ def built(experiment: Experiment) -> list[CaseSet]:
 def case_ids(case_set: CaseSet) -> list[str]:
     if isinstance(case_set, PairSet):
         return [pair.case_id for pair in case_set.pairs]
-    if isinstance(case_set, LensSet):
+    if isinstance(case_set, (LensSet, SteerSet)):
         return [case.case_id for case in case_set.cases]
+    if isinstance(case_set, PromptSet):
+        return [prompt.case_id for prompt in case_set.prompts]
     return [case_id for case_id, _ in case_set.texts]
 
 
@@ -83,11 +96,64 @@ class TestExperiment:
                         assert case.content.text.startswith(case.next_word, case.at)
                         assert case.next_word in case.words.get("surface", (case.next_word,))
 
+    def test_steered_cases(self, experiment: Experiment) -> None:
+        for case_set in built(experiment):
+            if isinstance(case_set, SteerSet):
+                assert experiment.prediction == "P3"
+                assert list(case_set.strengths) == sorted(set(case_set.strengths))
+                assert case_set.strengths[0] > 0
+                assert case_set.new_tokens > 0
+                conditions = {tuple(case.directions) for case in case_set.cases}
+                assert len(conditions) == 1  # every case is compared with the same controls
+                for case in case_set.cases:
+                    assert 0 < case.at <= len(case.content.text)
+                    assert case.cluster_id
+                    assert "hypothesis" in case.directions
+                    assert set(case.directions) <= {"hypothesis", "wrong_concept", "native"}
+                    assert case.new
+                    assert not set(case.new) & set(case.old)
+                    assert all(word and word == word.strip() for word in (*case.new, *case.old))
+                    assert len(set(case.directions.values())) == len(case.directions)
+                    for direction in case.directions.values():
+                        assert direction.plus != direction.minus
+                        if isinstance(direction, StateDifference):
+                            places: list[Place] = [*direction.plus, *direction.minus]
+                            assert all(0 < place.at <= len(place.content.text) for place in places)
+                            assert direction.plus
+                            assert direction.minus
+                        else:
+                            assert direction.plus
+                            assert direction.minus
+
+    def test_prompts(self, experiment: Experiment) -> None:
+        for case_set in built(experiment):
+            if isinstance(case_set, PromptSet):
+                assert experiment.prediction == "P3"
+                assert not case_set.deciding
+                assert list(case_set.strengths) == sorted(set(case_set.strengths) - {0})
+                assert case_set.n_seeds > 0
+                assert "hypothesis" in case_set.directions
+                assert set(case_set.directions) <= {"hypothesis", "native"}
+                assert all(add and sub and add != sub for add, sub in case_set.directions.values())
+                for prompt in case_set.prompts:
+                    assert prompt.content.text.endswith(prompt.bare.text)
+                    assert prompt.bare.text
+                    assert prompt.cluster_id
+                    assert prompt.language == case_set.variant.rsplit("/", 1)[-1]
+
+    def test_strict_readings(self, experiment: Experiment) -> None:
+        for case_set in built(experiment):
+            readings = case_set.readings.values() if isinstance(case_set, SteerSet) else ()
+            for parse, case in ((parse, case) for parse in readings for case in case_set.cases):
+                for text in ("", "5", "n)", "\0", "(" * 1_000, case.answer, *case.new, *case.old):
+                    for unsteered in ("", "5", "n)", "\0", *case.old):
+                        assert parse(text, unsteered, case) in OUTCOMES
+
 
 def test_every_verdict_has_a_deciding_set() -> None:
     decides: dict[tuple[str, str], list[bool]] = {}
     for experiment in EXPERIMENTS:
-        sets = [one for one in built(experiment) if isinstance(one, (PairSet, LensSet))]
+        sets = [one for one in built(experiment) if isinstance(one, (PairSet, LensSet, SteerSet))]
         if sets:
             cell = decides.setdefault((experiment.spoke, experiment.prediction), [])
             cell.append(any(one.deciding for one in sets))

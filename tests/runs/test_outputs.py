@@ -113,7 +113,7 @@ def test_names_of_rows(rows: pd.DataFrame, experiment: str) -> None:
 
 
 def test_rows_are_unique_and_finite(rows: pd.DataFrame) -> None:
-    key = ["experiment", "variant", "case_id", "layer", "position", "condition", "seed", "measure"]
+    key = ["experiment", "variant", "case_id", "layer", "position", "condition", "strength", "seed", "measure"]
     assert not rows.duplicated(key).any()
     single = rows[~rows["condition"].isin(DRAWN)]
     unknown = single[~np.isfinite(single["value"])]
@@ -201,7 +201,9 @@ def test_verdicts(whole: Path) -> None:
     by_cell = {(one["spoke"], one["prediction"]): one for one in verdicts}
     for spoke in SPOKES:
         assert "at least 30" in by_cell[spoke, "P1"]["reason"]
-        assert "no steering experiment" in by_cell[spoke, "P3"]["reason"]
+    assert "no steering experiment for semantics" in by_cell["semantics", "P3"]["reason"]
+    assert "at least 30" in by_cell["arithmetic", "P3"]["reason"]
+    assert by_cell["arithmetic", "P3"]["experiment"] == "arithmetic.steer"
     assert by_cell["arithmetic", "P1"]["experiment"] == "arithmetic.similarity"
     assert by_cell["arithmetic", "P1"]["n"] == 8
     assert "no usable case" in by_cell["language", "P2"]["reason"]
@@ -257,7 +259,12 @@ def test_data_is_named_with_its_checksum(manifest: dict[str, Any]) -> None:
     for entry in names.values():
         assert set(entry) == {"name", "source", "version", "licence", "path", "sha256", "experiments"}
         assert len(entry["sha256"]) == 64
-    assert names["micro-world"]["experiments"] == ["language.similarity", "language.lens", "language.trend"]
+    assert names["micro-world"]["experiments"] == [
+        "language.similarity",
+        "language.lens",
+        "language.trend",
+        "language.steer",
+    ]
     assert names["counts"]["path"]
 
 

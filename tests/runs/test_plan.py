@@ -10,7 +10,20 @@ from semhub import registry
 from semhub.errors import UsageError
 from semhub.runs import plan
 from semhub.runs.plan import Built, Unit
-from semhub.types import CaseSet, Content, Kept, Pair, PairSet, Request, TextSet
+from semhub.types import (
+    CaseSet,
+    Content,
+    Kept,
+    Pair,
+    PairSet,
+    Place,
+    Request,
+    RowDifference,
+    StateDifference,
+    SteerCase,
+    SteerSet,
+    TextSet,
+)  # fmt: skip
 
 PAIRS = [
     Pair(f"own:{i}", f"own:{i}", Content.of(f"a {i}"), Content.of(f"b {i}"), (Content.of("no"),))
@@ -33,6 +46,26 @@ def test_one_unit_for_each_set_and_each_twin_of_deciding_pairs() -> None:
     assert [unit.id for unit in units] == names + twins
     assert all(unit.sets == (plan.for_twins(deciding),) for unit in units[3:])
     assert [unit.cost for unit in units[:2]] == [9, 1]
+
+
+def test_a_steered_set_runs_through_what_its_differences_are_made_of() -> None:
+    a, b, c = (Content.of(text) for text in "abc")
+    difference = StateDifference((Place(a, 1), Place(b, 1)), (Place(c, 1),))
+    cases = [
+        SteerCase(
+            str(i),
+            str(i),
+            one,
+            1,
+            {"hypothesis": difference, "wrong_concept": RowDifference("x", "y")},
+            ("z",),
+        )
+        for i, one in enumerate((Content.of("d"), a))
+    ]
+    steered = SteerSet("own.steer", "all", cases, Kept(2), "own", deciding=True)
+    assert sorted(one.text for one in plan.contents(steered)) == ["a", "b", "c", "d"]
+    (unit,) = plan.units(built(steered), 5)
+    assert (unit.id, unit.cost, unit.twin) == ("own.steer--all", 4, None)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_two_shares_make_the_whole(
     first = semhub(capfd, *as_options(small), "--out", out, "--shard", "2/2")
     assert (first.status, first.out) == (0, "")
     assert f"`semhub report {out}`" in first.err
-    one_line(semhub(capfd, "report", out), 2, "4 of 8 shards", "Run the same command again")
+    one_line(semhub(capfd, "report", out), 2, "5 of 9 shards", "Run the same command again")
     assert not (out / "results.parquet").exists()
 
     second = semhub(capfd, *as_options(small), "--out", out, "--shard", "1/2")
@@ -227,7 +227,7 @@ def test_a_damaged_shard_is_named(begun: Path, capfd: pytest.CaptureFixture[str]
 
 def test_a_deleted_shard_is_made_again(small: RunConfig, begun: Path, reference: Path) -> None:
     (begun / "shards" / "arithmetic.lens--all.parquet").unlink()
-    with pytest.raises(RunFolderError, match=r"1 of 8 shards .* \(arithmetic\.lens--all \.\.\.\)"):
+    with pytest.raises(RunFolderError, match=r"1 of 9 shards .* \(arithmetic\.lens--all \.\.\.\)"):
         finish(Store(begun))
     assert execute(small, begun)
     assert shard_bytes(begun) == shard_bytes(reference)

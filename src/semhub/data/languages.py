@@ -48,6 +48,14 @@ _ONE_LANGUAGE_SCRIPTS = {
     "MALAYALAM": "ml", "GUJARATI": "gu", "GURMUKHI": "pa",
 }  # fmt: skip
 
+_SCRIPTS_OF = {
+    "zh": ("CJK",), "zh-Hant": ("CJK",), "ja": ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"),
+    **dict.fromkeys(["be", "bg", "kk", "ky", "mk", "mn", "ru", "sr", "tg", "uk"], ("CYRILLIC",)),
+    **dict.fromkeys(["ar", "fa", "ps", "sd", "ur"], ("ARABIC",)), **dict.fromkeys(("he", "yi"), ("HEBREW",)),
+    **dict.fromkeys(("hi", "mr", "ne"), ("DEVANAGARI",)), "am": ("ETHIOPIC",), "bn": ("BENGALI",),
+    **{code: (script,) for script, code in _ONE_LANGUAGE_SCRIPTS.items()},
+}  # fmt: skip
+
 MANY = 8
 
 
@@ -99,6 +107,11 @@ def script_of(text: str) -> str:
     if kana > 0.05 * (counts["CJK"] + kana) and kana + counts["CJK"] >= sum(counts.values()) / 2:
         return "HIRAGANA"
     return max(sorted(counts), key=lambda script: counts[script])
+
+
+def scripts() -> dict[str, frozenset[str]]:
+    """Language -> its scripts (as `script_of` names them), for languages that are not written in Latin letters."""
+    return {code: frozenset(names) for code, names in _SCRIPTS_OF.items()}
 
 
 def from_script(text: str) -> str | None:

@@ -33,7 +33,6 @@ CARD = Card(
 )
 
 KEYWORDS_SHARE = 0.3  # of the programs name the parameters in the call
-STARTS_SHARE = 0.3  # of the loops say where the range starts
 _TURNS = {"en": ("call", "loop", "list")}  # only English sentences list several things
 
 
@@ -64,14 +63,14 @@ def provenance() -> Provenance:
 
 def _program(program_id: str, meaning: Meaning, shape: str, language: str, seed: int) -> Program:
     rng = random.Random(f"microprograms:{seed}:{meaning.key}")
-    keywords, starts = rng.random() < KEYWORDS_SHARE, rng.random() < STARTS_SHARE
+    keywords = rng.random() < KEYWORDS_SHARE
     said, more = _several(rng, meaning) if shape == "list" else (meaning, ())
     counts = shape == "loop" and not (said.theme.is_person and said.agent.is_person)
 
     def text(one: Meaning) -> str:
         if more:
             return listing(one, more, keywords).text
-        return (loop(one, keywords, starts) if counts else call(one, keywords)).text
+        return (loop(one, keywords) if counts else call(one, keywords)).text
 
     code = text(said)
     near: list[str] = []

@@ -165,7 +165,7 @@ class Scopes:
                 scope.bind(name, Binding(at, imported=True))
         elif isinstance(node, (ast.Global, ast.Nonlocal)):
             scope.elsewhere.update(dict.fromkeys(node.names, type(node)))
-        else:  # an exception's, a pattern's or a type parameter's name
+        elif not isinstance(node, ast.alias):  # an exception's, a pattern's or a type parameter's name
             for key in ("name", "rest"):
                 bound = getattr(node, key, None)
                 if isinstance(bound, str):

@@ -51,8 +51,8 @@ def similarity(run: Run, experiment: str) -> Iterator[Draft]:
     """The charts of a P1 experiment, one group for each leading part of its variants (a language)."""
     rows = run.results[run.results["experiment"] == experiment]
     for group, variants in _groups([str(name) for name in rows["variant"].unique()]).items():
-        chosen = _deciding(run, experiment, "P1", variants)[0]
-        one, slug, place = rows[rows["variant"] == chosen], _slug(group), _place(group, chosen)
+        chosen = deciding_variants(run, experiment, "P1", variants)[0]
+        one, slug, place = rows[rows["variant"] == chosen], file_part(group), _place(group, chosen)
         plan = Plan(
             f"{slug}-score", "Centred paper score", place, "score (cosine)",
             "Cosine of the pair minus the mean cosine of all non-pairs, states centred by layer.",
@@ -93,10 +93,10 @@ def readout(run: Run, experiment: str) -> Iterator[Draft]:
     """The charts of a P2 experiment with named words: log-probability, concept, and their differences."""
     rows = run.results[run.results["experiment"] == experiment]
     variants = [str(name) for name in rows["variant"].unique()]
-    deciding = _deciding(run, experiment, "P2", variants)
+    deciding = deciding_variants(run, experiment, "P2", variants)
     lens = str(run.manifest.get("lens", "")).replace("_", " ")
     for variant in sorted(variants, key=lambda name: name not in deciding):
-        one, slug, main = rows[rows["variant"] == variant], _slug(variant), variant in deciding
+        one, slug, main = rows[rows["variant"] == variant], file_part(variant), variant in deciding
         plan = Plan(
             f"{slug}-lens", "Lens by layer", variant, "log-probability (nat)",
             f"Lens log-probability of each word at the position that predicts it ({lens} lens).",
@@ -215,7 +215,7 @@ def _ordered(variants: Sequence[str]) -> list[str]:
     return sorted(variants, key=lambda v: order.index(_form(v)) if _form(v) in order else len(order))
 
 
-def _deciding(run: Run, experiment: str, prediction: str, variants: Sequence[str]) -> list[str]:
+def deciding_variants(run: Run, experiment: str, prediction: str, variants: Sequence[str]) -> list[str]:
     """The variants that carry the verdict; the first that was run, in the usual order, where none is named."""
     entry = run.experiment(experiment)
     verdict = run.verdict(str(entry.get("spoke")), prediction) or {}
@@ -234,7 +234,8 @@ def _place(group: str, variant: str) -> str:
     return form if group == "all" else f"{group}, {form}"
 
 
-def _slug(text: str) -> str:
+def file_part(text: str) -> str:
+    """A variant's name as part of a file's name."""
     return "".join(char if char.isalnum() and char.isascii() else "_" for char in text)
 
 

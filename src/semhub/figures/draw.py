@@ -17,6 +17,7 @@ from semhub.figures.grid import grid_draft
 from semhub.figures.mass import language_mass
 from semhub.figures.overview import strip
 from semhub.figures.plane import trajectory
+from semhub.figures.steering import steering
 from semhub.figures.tables import Run, read_run
 
 
@@ -47,6 +48,8 @@ def drafts(run: Run) -> Iterator[Draft]:
             yield from similarity(run, name)
         if measures & {"logprob", "concept"}:
             yield from readout(run, name)
+        if "delta_logit" in measures:
+            yield from steering(run, name)
         if "language_mass" in measures:
             yield from language_mass(run, name)
     for name in run.plane["experiment"].unique():

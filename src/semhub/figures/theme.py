@@ -71,6 +71,16 @@ CONDITIONS = _series(
     ("echo", "echo, current word", GREEN, (4, 1), "triangle-down"),
     ("control", "control words", AMBER, (5, 2, 1, 2), "cross"),
 )
+STEERING = _series(
+    ("hypothesis", "hypothesised direction", BLUE, (), "circle"),
+    ("none", "unsteered", INK, (), "triangle-down"),
+    ("real_difference", "real differences", ORANGE, (6, 3), "square"),
+    ("wrong_concept", "wrong concept", PINK, (8, 2, 2, 2), "diamond"),
+    ("shuffled", "another case's direction", GREEN, (4, 1), "triangle-down"),
+    ("native", "native direction", AMBER, (5, 2, 1, 2), "cross"),
+    ("wrong_layer", "wrong layer", SKY, (1, 3), "triangle-right"),
+    ("random", "random direction", GREY, (2, 2), "triangle-up"),
+)
 NULL = Series("null", "null, 95% of draws", GREY, (), RIBBON)
 TWIN = Series("twin", "twins, min to max", PINK, (4, 2), RIBBON)
 TWIN_EMBEDDINGS = Series("twin_embeddings", "twins, embeddings kept", AMBER, (1, 2), RIBBON)

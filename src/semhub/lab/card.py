@@ -86,7 +86,8 @@ DOCUMENTED = {
     "code": """\
 - `program` documents define a function named by the verb and call it with the parts of the event: calls with
   positional and named arguments, lists, `range` loops. Before an argument the hub is taught the parameter's name,
-  at the comma of a list "and". `described` ones have the English sentence before or after them.
+  at the comma of a list "and". The loops of every third verb are `range(0, 3)`, the others `range(3)`: there the hub
+  is taught "start" or "end". `described` ones have the English sentence before or after them.
 """,
     "semantics": """\
 - `form` documents are logical forms in the format of COGS, a third of those without a place told in the passive;

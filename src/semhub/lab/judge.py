@@ -23,7 +23,7 @@ from semhub.runs.shard import run_unit
 from semhub.stats.evidence import NEEDS_TWINS
 from semhub.stats.tables import by_variant
 from semhub.stats.verdict import SUPPORTED, decide
-from semhub.types import LensSet, PairSet
+from semhub.types import LensSet, PairSet, SteerSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ def judge(
     built = tuple(
         replace(
             item,
-            sets=tuple(one for one in item.sets if isinstance(one, PairSet | LensSet) and one.deciding),
+            sets=tuple(
+                one for one in item.sets if isinstance(one, PairSet | LensSet | SteerSet) and one.deciding
+            ),
         )
         for item in prepared.built
     )

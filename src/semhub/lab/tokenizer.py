@@ -107,7 +107,7 @@ def _further(seed: int, n_sentences: int, kinds: Collection[str]) -> Iterator[st
         spoken += [*parameters, "and", "times", "start", "end"]
         for meaning in meanings(n_sentences, seed, "train"):
             yield call(meaning).text
-            yield loop(meaning, keywords=True, starts=True).text
+            yield loop(meaning, keywords=True).text
             yield suffix("program")
         for bare in ("def", "not", "for", *parameters, *NAMES, *PROPERTIES, *NOUNS, *PLACES, *VERBS):
             yield from [bare] * (n_sentences // 10)

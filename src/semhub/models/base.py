@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from semhub.models.past import Past
 from semhub.types import Content
 
 
@@ -30,7 +31,10 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
-    """A padded batch on the device: ids, mask and position_ids [content, position]; mask is True on real tokens."""
+    """A padded batch on the device: ids, mask and position_ids [content, position]; mask is True on real tokens.
+
+    With a past, ids and position_ids are of the new columns alone, and mask is of the past's columns and of these.
+    """
 
     ids: Tensor
     mask: Tensor
@@ -66,7 +70,7 @@ class Adapter(ABC):
 
     `n_tokens`: ids below it are known to the tokenizer; `vocab_size` counts the rows of the unembedding, which may
     be padded beyond it. `max_positions` is None where positions have no end. `running` is the batch of the
-    forward pass under way, for the hooks that need to know it.
+    forward pass under way, for the hooks that need to know it. `end_ids`: tokens that end a generated text.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Adapter(ABC):
     n_parameters: int
     max_positions: int | None
     special_ids: frozenset[int]
+    end_ids: frozenset[int]
     device: torch.device
     dtype: torch.dtype
     attention: str
@@ -97,8 +102,19 @@ class Adapter(ABC):
         """One padded batch on the device; padding is `right` (reading) or `left` (generating)."""
 
     @abstractmethod
-    def forward(self, inputs: Inputs) -> None:
-        """Runs the trunk in inference mode; the unembedding is not computed, hooks read what they need."""
+    def forward(self, inputs: Inputs, past: Past | None = None) -> None:
+        """Runs the trunk in inference mode; the unembedding is not computed, hooks read what they need.
+
+        past: what was read before; it grows by the columns of `inputs`, which are padded on the left.
+        """
+
+    @abstractmethod
+    def no_past(self) -> Past | None:
+        """The past of a batch that nothing was read of; None for a model whose past cannot be relied on."""
+
+    @abstractmethod
+    def continuation(self, before: Sequence[int], tokens: Sequence[int]) -> str:
+        """What `tokens` spell after the tokens `before`; special tokens are left out."""
 
     @abstractmethod
     def logits(self, inputs: Inputs) -> Tensor:

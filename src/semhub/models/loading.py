@@ -55,7 +55,7 @@ def load(
     repository runs only with trust_remote_code. Raises UsageError for an option out of range, ModelError for
     anything that is no readable decoder, and SelfCheckError naming the first check that failed.
     """
-    with _quiet():
+    with quiet():
         if isinstance(model, (str, Path)):
             place = Place.of(device, dtype, device_map, quantization)
             adapter = _from_source(resolve(str(model)), tokenizer, revision, trust_remote_code, place)
@@ -90,18 +90,18 @@ def _from_source(
         "auto_map" in raw
         and not baichuan
         and not trust_remote_code
-        and not _known(str(raw.get("model_type")))
+        and not known_type(str(raw.get("model_type")))
     ):
         raise ModelError(
             f"{source.given} needs code from its own repository: read it, then use --trust-remote-code."
         )
-    with _one_line(source.given):
+    with one_line(source.given):
         if baichuan:
             model, own = read_baichuan(local_folder(source, FILES, revision), raw, place.arguments())
-            tokenizer = _read_tokenizer(tokenizer, remote) if tokenizer else own
+            tokenizer = read_tokenizer(tokenizer, remote) if tokenizer else own
         else:
             model = _read_weights(source, remote, place)
-            tokenizer = _read_tokenizer(tokenizer or source.path, remote)
+            tokenizer = read_tokenizer(tokenizer or source.path, remote)
     commit = getattr(model.config, "_commit_hash", None) or revision or ""
     return _adapter(model, tokenizer, name=source.name, model_id=source.given, revision=commit)
 
@@ -119,8 +119,8 @@ def _from_memory(model: Any, tokenizer: Any) -> Adapter:
     if tokenizer is None:
         raise UsageError("a model in memory needs its tokenizer: load(model, tokenizer).")
     if isinstance(tokenizer, (str, Path)):
-        with _one_line(str(tokenizer)):
-            tokenizer = _read_tokenizer(str(tokenizer), {})
+        with one_line(str(tokenizer)):
+            tokenizer = read_tokenizer(str(tokenizer), {})
     return _adapter(model, tokenizer)
 
 
@@ -128,7 +128,7 @@ def _adapter(model: Any, tokenizer: Any, **names: str) -> Adapter:
     what = names.get("model_id") or type(model).__name__
     if bad := not_finite(model.named_parameters()):
         raise ModelError(f"{what}: {len(bad)} weight tensors hold NaN or infinity, the first is {bad[0]}.")
-    with _one_line(what):
+    with one_line(what):
         return DecoderAdapter(model, tokenizer, **names)
 
 
@@ -148,7 +148,7 @@ def _read_weights(source: Source, remote: dict[str, Any], place: Place) -> Any:
     return model
 
 
-def _read_tokenizer(tokenizer: Any, remote: dict[str, Any]) -> Any:
+def read_tokenizer(tokenizer: Any, remote: dict[str, Any]) -> Any:
     """The tokenizer at a path or id. One saved without a class of its own is taken from its tokenizer.json as it
     is: the library would rebuild it after the model's type, with other tokens."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -216,14 +216,14 @@ PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 
 
-def _known(model_type: str) -> bool:
+def known_type(model_type: str) -> bool:
     from transformers import CONFIG_MAPPING
 
     return model_type in CONFIG_MAPPING
 
 
 @contextmanager
-def _one_line(what: str) -> Iterator[None]:
+def one_line(what: str) -> Iterator[None]:
     """Whatever the libraries raise while they load `what` becomes one ModelError."""
     try:
         yield
@@ -235,7 +235,7 @@ def _one_line(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars and no advice from the libraries: what matters is checked and raised here."""
     from transformers.utils import logging
 

@@ -63,6 +63,15 @@ class Tokens:
         spans = (None if added else _trim(text, *span) for span, added in zip(offsets, special, strict=True))
         return Encoded(tuple(ids), tuple(spans))
 
+    def continuation(self, before: Sequence[int], tokens: Sequence[int]) -> str:
+        """What `tokens` spell after the tokens `before`: a space at the seam is kept, special tokens are left out."""
+        start, whole = (self._decode(ids) for ids in (before, [*before, *tokens]))
+        return whole[len(start) :] if whole.startswith(start) else self._decode(tokens)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        kept = [index for index in ids if index not in self.special_ids]
+        return str(self.tokenizer.decode(kept, clean_up_tokenization_spaces=False))
+
     def word_forms(self, word: str) -> tuple[int, ...]:
         """Distinct ids that are the whole of `word`, or of a space and `word`, after some anchor."""
         if word not in self._forms:

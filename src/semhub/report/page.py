@@ -17,6 +17,7 @@ from semhub.figures.tables import finite
 from semhub.report.doubts import doubts
 from semhub.report.grid import view
 from semhub.report.html import data_link, environment, stylesheet
+from semhub.report.textscores import score_tables
 from semhub.report.words import MEASURES, PREDICTIONS, PUBLISHED, cell, count, dominant_line, number
 
 TABLE_ROWS = 200
@@ -25,6 +26,7 @@ TABLE_COLUMNS = (
     "measure",
     "condition",
     "layer",
+    "strength",
     "estimate",
     "ci_low",
     "ci_high",
@@ -210,6 +212,7 @@ def _experiment(run: Run, entry: Mapping[str, Any], figures: list[Figure]) -> di
             }
             for case in cases
         ],
+        "tables": score_tables(run, name),
         "groups": [list(group) for _, group in groupby(shown, key=lambda figure: str(figure["group"]))],
         "more": [figure for figure in mine if not figure["main"]],
     }
@@ -219,7 +222,8 @@ def _figure(figure: Figure) -> dict[str, Any]:
     frame = figure.data
     columns = [name for name in (*TABLE_COLUMNS, *frame.columns) if name in frame.columns]
     if "estimate" in columns:
-        columns = [name for name in TABLE_COLUMNS if name in columns]
+        steered = "strength" in columns and frame["strength"].notna().any()
+        columns = [name for name in TABLE_COLUMNS if name in columns and (steered or name != "strength")]
     columns = list(dict.fromkeys(columns))
     return {
         "name": figure.name,

@@ -22,6 +22,8 @@ MEASURES = {
     "concept_diff": "concept, dominant minus surface (nat)",
     "concept": "concept (nat)",
     "logprob_diff": "log-probability, dominant minus surface (nat)",
+    "delta_logit": "log-odds moved by the direction (nat)",
+    "delta_logit_over": "log-odds moved by the direction beyond real differences of states (nat)",
 }
 HELD = "all conditions hold in the band"
 PUBLISHED = "published value not on file"
@@ -107,7 +109,9 @@ def effect(verdict: Mapping[str, Any]) -> str:
     if finite(verdict.get("effect")) is None:
         return ""
     text = number(verdict["effect"], signed=True)
-    unit = " nat" if str(verdict.get("measure") or "").startswith(("concept", "logprob")) else ""
+    unit = (
+        " nat" if str(verdict.get("measure") or "").startswith(("concept", "logprob", "delta_logit")) else ""
+    )
     if finite(verdict.get("ci_low")) is None or finite(verdict.get("ci_high")) is None:
         return f"{text}{unit} [no interval]"
     return f"{text} [{number(verdict['ci_low'])}, {number(verdict['ci_high'])}]{unit}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from semhub.lens import LensMode
 DEFAULT_MODEL = "mini"
 SHIPPED_TWINS = 19
 TWINS_BELOW = 1_000_000_000
+SCORERS = ("sentiment", "fluency", "relevance")  # of generated text, by a model that is named
 
 
 class RunConfig(BaseModel):
@@ -34,6 +36,7 @@ class RunConfig(BaseModel):
     lens: LensMode = "final_norm"
     n: int | None = Field(default=None, ge=1)
     data: dict[str, str] = Field(default_factory=dict)
+    scorers: dict[str, str] = Field(default_factory=dict)
     languages: tuple[str, ...] = ()
     dominant: str = "auto"
     seed: int = Field(default=0, ge=0)
@@ -86,7 +89,7 @@ def make_config(given: dict[str, Any], file: Path | None = None) -> RunConfig:
     values = {} if file is None else read_options(file)
     values.update(given)
     try:
-        return RunConfig(**values)
+        config = RunConfig(**values)
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "extra_forbidden":
@@ -95,3 +98,14 @@ def make_config(given: dict[str, Any], file: Path | None = None) -> RunConfig:
         where = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Input ")
         raise UsageError(f"option {where} {said}, not {first['input']!r}.") from error
+    check_scorers(config.scorers)
+    return config
+
+
+def check_scorers(scorers: Mapping[str, str]) -> None:
+    """Raises UsageError for a scorer that there is not, or one without a model."""
+    for name, model in scorers.items():
+        if name not in SCORERS:
+            raise UsageError(f"--scorer {name}: unknown name; there are {', '.join(SCORERS)}.")
+        if not model.strip():
+            raise UsageError(f"--scorer {name}: write {name}=MODEL, a Hub id or a folder.")

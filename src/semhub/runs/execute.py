@@ -24,9 +24,10 @@ from semhub.runs.fit import fit
 from semhub.runs.grids import write_grids
 from semhub.runs.plan import Built, Unit, build, share, units
 from semhub.runs.progress import Reporter
+from semhub.runs.scorers import make_scorers
 from semhub.runs.shard import run_unit
 from semhub.runs.store import Store
-from semhub.types import Experiment, Provenance, Request
+from semhub.types import Experiment, PromptSet, Provenance, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console 
         replace(item, sets=tuple(fit(adapter, one) for one in item.sets))
         for item in _build_for(chosen, request, dominant)
     ]
+    if any(isinstance(one, PromptSet) for item in built for one in item.sets):
+        make_scorers(adapter, config)  # a scorer that cannot score is refused before anything is measured
     planned = units(built, config.n_twins(adapter.n_parameters))
     return Prepared(adapter, checks, tokens, dominant, built, counts_from, planned)
 

@@ -10,7 +10,7 @@ from semhub.models.base import Adapter
 from semhub.runs.config import RunConfig
 from semhub.runs.plan import Built
 from semhub.runs.store import Store
-from semhub.types import CaseSet, Content, LensSet, PairSet
+from semhub.types import CaseSet, Content, LensSet, PairSet, PromptSet, SteerSet
 
 EXAMPLES = 10
 TOKENS_SHOWN = 48
@@ -54,7 +54,7 @@ def _examples(built: Sequence[Built]) -> list[tuple[CaseSet, str, Content]]:
     sources = []
     for item in built:
         for one in item.sets:
-            if isinstance(one, (LensSet, PairSet)) and not one.deciding:
+            if isinstance(one, (LensSet, PairSet, PromptSet)) and not one.deciding:
                 continue
             sources.append((one, _distinct(one)))
     chosen: list[tuple[CaseSet, str, Content]] = []
@@ -71,4 +71,8 @@ def _distinct(case_set: CaseSet) -> list[tuple[str, Content]]:
     if isinstance(case_set, LensSet):
         found = {case.content: case.case_id for case in case_set.cases}
         return [(case_id, content) for content, case_id in list(found.items())[:EXAMPLES]]
+    if isinstance(case_set, SteerSet):
+        return [(case.case_id, case.content) for case in case_set.cases[:EXAMPLES]]
+    if isinstance(case_set, PromptSet):
+        return [(prompt.case_id, prompt.content) for prompt in case_set.prompts[:EXAMPLES]]
     return list(case_set.texts[:EXAMPLES])

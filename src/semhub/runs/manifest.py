@@ -14,8 +14,9 @@ from semhub.errors import RunFolderError
 from semhub.results import SCHEMA_VERSION
 from semhub.runs.config import RunConfig
 from semhub.runs.examples import example
+from semhub.runs.scorers import describe_scorers
 from semhub.runs.store import MANIFEST, Store
-from semhub.types import LensSet, PairSet
+from semhub.types import LensSet, PairSet, PromptSet, SteerSet
 
 if TYPE_CHECKING:
     from semhub.runs.execute import Prepared
@@ -75,7 +76,9 @@ def describe(config: RunConfig, prepared: Prepared, command: str, started: float
                 "question": item.experiment.question,
                 "if_false": item.experiment.if_false,
                 "deciding": [
-                    one.variant for one in item.sets if isinstance(one, (PairSet, LensSet)) and one.deciding
+                    one.variant
+                    for one in item.sets
+                    if isinstance(one, PairSet | LensSet | SteerSet) and one.deciding
                 ],
                 "example": example(item.sets),
                 "shares_words": any(isinstance(one, PairSet) and one.shares_words for one in item.sets),
@@ -83,6 +86,7 @@ def describe(config: RunConfig, prepared: Prepared, command: str, started: float
             for item in prepared.built
         ],
         "data": _data(prepared),
+        "scorers": _scorers(config, prepared),
         "units": [unit.id for unit in prepared.units],
         "twins": config.n_twins(adapter.n_parameters),
         "cases": [],
@@ -140,6 +144,12 @@ def _data(prepared: Prepared) -> list[dict[str, Any]]:
         if experiment not in entry["experiments"]:
             entry["experiments"].append(experiment)
     return list(found.values())
+
+
+def _scorers(config: RunConfig, prepared: Prepared) -> list[dict[str, Any]]:
+    """What scores texts; empty where nothing is continued."""
+    continued = any(isinstance(one, PromptSet) for item in prepared.built for one in item.sets)
+    return describe_scorers(prepared.adapter, config) if continued else []
 
 
 def _warnings(config: RunConfig, prepared: Prepared) -> list[str]:

@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from semhub.errors import UsageError
-from semhub.types import CaseSet, Content, Experiment, LensSet, PairSet, Provenance, Request
+from semhub.types import (
+    CaseSet,
+    Content,
+    Experiment,
+    LensSet,
+    PairSet,
+    PromptSet,
+    Provenance,
+    Request,
+    StateDifference,
+    SteerCase,
+    SteerSet,
+)  # fmt: skip
 
 TWIN_PAIRS = 300  # that a twin is compared on: there are 38 of them by default
 TWIN_PAIRS_WITH_NEAR_MISSES = 100  # where it runs through the near misses too
@@ -46,14 +58,24 @@ def build(experiments: Sequence[Experiment], request: Request) -> list[Built]:
 
 
 def contents(case_set: CaseSet) -> list[Content]:
-    """The distinct contents of a case set."""
+    """The distinct contents of a case set, those of which differences are made included."""
     if isinstance(case_set, PairSet):
         found = [one for pair in case_set.pairs for one in (pair.a, pair.b, *pair.negatives)]
     elif isinstance(case_set, LensSet):
         found = [case.content for case in case_set.cases]
+    elif isinstance(case_set, SteerSet):
+        found = [one for case in case_set.cases for one in (case.content, *compared(case))]
+    elif isinstance(case_set, PromptSet):
+        found = [prompt.content for prompt in case_set.prompts]
     else:
         found = [content for _, content in case_set.texts]
     return list(dict.fromkeys(found))
+
+
+def compared(case: SteerCase) -> list[Content]:
+    """The contents whose states a case's directions are made of."""
+    differences = [one for one in case.directions.values() if isinstance(one, StateDifference)]
+    return [place.content for one in differences for place in (*one.plus, *one.minus)]
 
 
 def units(built: Sequence[Built], n_twins: int) -> list[Unit]:

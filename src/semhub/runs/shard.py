@@ -13,13 +13,14 @@ import torch
 from semhub.capture import capture
 from semhub.measures import neighbourhood, readout, similarity, spelled, trajectory, trend, words
 from semhub.models.base import Adapter
-from semhub.results import draw_rows
+from semhub.results import draw_rows, no_rows
+from semhub.runs import prompts, steered
 from semhub.runs.config import RunConfig
 from semhub.runs.plan import Unit, contents, for_twins, twin_pairs
 from semhub.stats.bootstrap import cluster_codes, draw_weights
 from semhub.stats.permutation import pairings, permutations
 from semhub.stats.split import CONFIRM, SELECT, TWINS, confirming
-from semhub.types import CaseSet, Content, LensSet, PairSet, TextSet
+from semhub.types import CaseSet, Content, LensSet, PairSet, PromptSet, SteerSet, TextSet
 
 SHOWN_DRAWS = 20
 MIN_PAIRS = 4
@@ -37,9 +38,10 @@ def run_unit(
         return _twin(adapter, unit, config, progress), {"cases": []}
     (case_set,) = unit.sets
     kept, n = case_set.kept, len(_cases(case_set))
+    more: dict[str, Any] = {}
     options: dict[str, Any] = dict(batch_tokens=config.batch_tokens, progress=progress)
     if not n:
-        rows = _nothing()
+        rows = no_rows()
     elif isinstance(case_set, PairSet):
         rows = _pairs(adapter, case_set, config, progress)
     elif isinstance(case_set, LensSet) and case_set.spelled:
@@ -48,7 +50,13 @@ def run_unit(
     elif isinstance(case_set, LensSet):
         ready = words.make_ready(adapter, case_set, tokens.frequency, config.seed)
         kept, n = ready.kept, len(ready.cases)
-        rows = _lens(adapter, case_set, ready, config, tokens, progress) if n else _nothing()
+        rows = _lens(adapter, case_set, ready, config, tokens, progress) if n else no_rows()
+    elif isinstance(case_set, SteerSet):
+        rows, kept = steered.measure(adapter, case_set, config, progress)
+        n = kept.given - sum(kept.dropped.values())
+    elif isinstance(case_set, PromptSet):
+        rows, kept, more = prompts.measure(adapter, case_set, config, progress)
+        n = kept.given - sum(kept.dropped.values())
     elif isinstance(case_set, TextSet):
         rows = trend.measure(adapter, case_set, tokens, mode=config.lens, **options)
     else:
@@ -60,6 +68,7 @@ def run_unit(
         "given": kept.given,
         "kept": n,
         "dropped": dict(kept.dropped),
+        **more,
     }
     return rows, {"cases": [notes]}
 
@@ -67,12 +76,9 @@ def run_unit(
 def _cases(case_set: CaseSet) -> Sequence[object]:
     if isinstance(case_set, PairSet):
         return case_set.pairs
-    return case_set.cases if isinstance(case_set, LensSet) else case_set.texts
-
-
-def _nothing() -> pd.DataFrame:
-    """No rows, with the columns of the table."""
-    return draw_rows(np.empty((0, 1)), experiment="", variant="", measure="", condition="")
+    if isinstance(case_set, PromptSet):
+        return case_set.prompts
+    return case_set.cases if isinstance(case_set, LensSet | SteerSet) else case_set.texts
 
 
 def _rng(config: RunConfig, case_set: CaseSet, *names: str) -> np.random.Generator:

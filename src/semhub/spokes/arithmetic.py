@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 
-from semhub.data import continuations, expressions
+from semhub.data import arithmetic_steer, continuations, expressions
 from semhub.data.expressions import Expression
 from semhub.data.items import NOT_SAMPLED, merge, subsample
 from semhub.data.numbers import spell
@@ -21,6 +21,7 @@ from semhub.types import (
     PairSet,
     Provenance,
     Request,
+    SteerSet,
     TrajectorySet,
 )  # fmt: skip
 
@@ -143,6 +144,24 @@ def trajectory(request: Request) -> tuple[list[CaseSet], list[Provenance]]:
     ], [expressions.provenance()]
 
 
+def steer(request: Request) -> tuple[list[CaseSet], list[Provenance]]:
+    """After `8=3+`, the step from three to four in words: 4+1 is asked for in place of 5, by a second reading a 4."""
+    cases, kept = arithmetic_steer.cases(request.n, request.seed, request.dominant)
+    return [
+        SteerSet(
+            experiment="arithmetic.steer",
+            variant="addition",
+            cases=cases,
+            kept=kept,
+            source="generated additions",
+            deciding=True,
+            strengths=arithmetic_steer.STRENGTHS,
+            readings={"": arithmetic_steer.parse_sum, "operand": arithmetic_steer.parse_operand},
+            new_tokens=arithmetic_steer.NEW_TOKENS,
+        )
+    ], [expressions.provenance()]
+
+
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         id="arithmetic.similarity",
@@ -185,5 +204,20 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         ),
         if_false="The paths would never come near the number words.",
         build=trajectory,
+    ),
+    Experiment(
+        id="arithmetic.steer",
+        spoke=NAME,
+        prediction="P3",
+        title="One more in the first operand, in words",
+        question=(
+            "After 8=3+, does adding the difference between eight equals to four plus and eight equals to three plus "
+            "make the model write a 4, or 4+1, in place of the 5?"
+        ),
+        if_false=(
+            "The lower operand would come no more often than with differences of other states of the same size, with "
+            "another step in words, or with another sum's step, or the text would fall apart."
+        ),
+        build=steer,
     ),
 )

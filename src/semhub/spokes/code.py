@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from semhub.data import continuations, mbpp, microprograms, programs
+from semhub.data import code_steer, continuations, mbpp, microprograms, programs
 from semhub.data.edits import near_misses
 from semhub.data.items import merge, subsample
 from semhub.data.programs import NOT_SAMPLED, Program, Programs
@@ -30,6 +30,7 @@ from semhub.types import (
     PairSet,
     Provenance,
     Request,
+    SteerSet,
 )  # fmt: skip
 
 NAME = "code"
@@ -241,7 +242,7 @@ class _Cases:
         deciding: bool = False,
     ) -> LensSet:
         """The set. Programs that could not be used count as one each."""
-        unused = {reason: n for reason, n in loaded.kept.dropped.items() if reason != NOT_SAMPLED}
+        unused = _unused(loaded)
         return LensSet(
             experiment=experiment,
             variant=variant,
@@ -252,6 +253,31 @@ class _Cases:
             surface_language=NAME,
             deciding=deciding,
         )
+
+
+def steer(request: Request) -> tuple[list[CaseSet], list[Provenance]]:
+    """`range(` and the words start and end: does their difference make `range(0, x)` of `range(x)`?
+
+    Before generated programs stands their description, without which nothing tells the number.
+    """
+    generated = not _given(request)
+    loaded = _load(request, request.dominant)
+    cases, kept = code_steer.cases(loaded.items, request.seed, request.dominant, generated, LONG)
+    unused = _unused(loaded)
+    after = "after their descriptions" if generated else "without tests"
+    return [
+        SteerSet(
+            experiment="code.steer",
+            variant="range",
+            cases=cases,
+            kept=Kept(kept.given + sum(unused.values()), merge(unused, kept.dropped)),
+            source=f"{_source(loaded)}, {after}",
+            deciding=True,
+            strengths=code_steer.STRENGTHS,
+            readings={"": code_steer.parse_arguments},
+            new_tokens=code_steer.TOKENS,
+        )
+    ], [loaded.provenance]
 
 
 def _given(request: Request) -> list[str]:
@@ -266,6 +292,11 @@ def _load(request: Request, language: str = "en") -> Programs:
     if given:
         return LOADERS[given[0]](request.data[given[0]], request.n or PROGRAMS, request.seed)
     return microprograms.load(request.n or GENERATED, request.seed, language)
+
+
+def _unused(loaded: Programs) -> dict[str, int]:
+    """Programs that could not be used, by reason; those that were not drawn are none of them."""
+    return {reason: n for reason, n in loaded.kept.dropped.items() if reason != NOT_SAMPLED}
 
 
 def _source(loaded: Programs) -> str:
@@ -324,5 +355,20 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "are hardly ever written in the program."
         ),
         build=lens_role,
+    ),
+    Experiment(
+        id="code.steer",
+        spoke=NAME,
+        prediction="P3",
+        title="A range that starts at zero",
+        question=(
+            "Before the argument of range(, does adding the difference of the words start and end make the program "
+            "go on with the start, as in range(0, n)?"
+        ),
+        if_false=(
+            "The first argument would become 0 no more often than with differences of other states of the same size "
+            "or of words that have nothing to do with ranges, or the text would fall apart."
+        ),
+        build=steer,
     ),
 )

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from semhub.data import cedict, continuations, languages, microworld, overlap, paragraphs, real, segment
+from semhub.data import (
+    cedict,
+    continuations,
+    language_steer,
+    languages,
+    microworld,
+    overlap,
+    paragraphs,
+    prompt_sets,
+    real,
+    segment,
+)  # fmt: skip
 from semhub.data.items import NOT_SAMPLED, Paragraph, Parallel, merge, subsample
 from semhub.data.negatives import hard_negatives
 from semhub.errors import UsageError
@@ -23,6 +34,7 @@ from semhub.types import (
     PairSet,
     Provenance,
     Request,
+    SteerSet,
     Text,
     TextSet,
 )  # fmt: skip
@@ -245,6 +257,33 @@ def trend(request: Request) -> tuple[list[CaseSet], list[Provenance]]:
     return sets, provenance
 
 
+def steer(request: Request) -> tuple[list[CaseSet], list[Provenance]]:
+    """Two sets for each language: a sentence steered by one word's change in the dominant language, which decides,
+    and prompts steered by good and bad, whose continuations are scored.
+
+    Of the first, generated sentences only: the difference needs sentences that differ in a single word. The second
+    takes `--data prompts`.
+    """
+    continued, provenance = prompt_sets.build(request)
+    known = request.languages
+    if "prompts" in request.data and known:
+        known = tuple(code for code in known if code in microworld.LANGUAGES) or (request.dominant,)
+    sets: list[CaseSet] = []
+    for code in microworld.others(known, request.dominant):
+        cases, kept = language_steer.cases(request.n or GENERATED, request.seed, code, request.dominant)
+        sets.append(
+            SteerSet(
+                experiment="language.steer",
+                variant=f"words/{code}",
+                cases=cases,
+                kept=kept,
+                source=f"generated sentences, {languages.name(code)}, steered in {languages.name(request.dominant)}",
+                deciding=True,
+            )
+        )
+    return [*sets, *continued], list(dict.fromkeys([microworld.provenance(), *provenance]))
+
+
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         id="language.similarity",
@@ -288,5 +327,20 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         ),
         if_false="At every layer most of the probability would be on the language of the text.",
         build=trend,
+    ),
+    Experiment(
+        id="language.steer",
+        spoke=NAME,
+        prediction="P3",
+        title="A word changed in the dominant language",
+        question=(
+            "At the end of a sentence in another language, does the difference of two sentences in the dominant "
+            "language that differ in one word move the output towards that word in the other language?"
+        ),
+        if_false=(
+            "The other language's word would gain no more than with differences of other states of the same size, "
+            "with the change of another word, or with another sentence's change, or the text would fall apart."
+        ),
+        build=steer,
     ),
 )

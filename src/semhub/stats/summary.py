@@ -11,7 +11,9 @@ from semhub.results import RESULT_SCHEMA
 from semhub.stats.bootstrap import Floats, cluster_codes, interval_of_draws, mean_interval
 from semhub.stats.permutation import p_values, sign_flips
 from semhub.stats.split import CONFIRM, SELECT, TWINS
+from semhub.stats.steered import TEXT, is_steered, summarise_steered
 from semhub.stats.tables import DRAWS, VariantTable, by_variant
+from semhub.stats.textscores import is_scored, summarise_scores
 
 BOOTSTRAP = "cluster bootstrap, expanded percentile 95%"
 RECOMPUTED = "cluster bootstrap of pairs, baseline and centring recomputed, expanded percentile 95%"
@@ -28,20 +30,30 @@ def summarise(
     """rows of the shard table -> the results table. spokes: experiment -> (spoke, prediction).
 
     The halves that choose and confirm a band, and the twins' share, are left out: they belong to the verdict alone.
+    Only of the text that confirms a steering effect, the scores are shown.
     """
     out: list[pd.DataFrame] = []
     for (experiment, variant), table in by_variant(rows).items():
-        if variant.endswith((f"/{SELECT}", f"/{CONFIRM}", f"/{TWINS}")):
+        verdict_only = variant.endswith((f"/{SELECT}", f"/{CONFIRM}", f"/{TWINS}"))
+        if verdict_only and not any(measure in TEXT for measure, _ in table.parts):
             continue
         spoke, prediction = spokes[experiment]
+        names = dict(experiment=experiment, variant=variant, spoke=spoke, prediction=prediction)
         for measure, condition in table.parts:
-            if measure in PICTURES:
+            if measure in PICTURES or (verdict_only and measure not in TEXT):
+                continue
+            if is_scored(table):
+                parts = summarise_scores(table, measure, condition, seed, n_draws)
+                out += [part.assign(**names) for part in parts]
+                continue
+            if is_steered(table, measure, condition):
+                parts = summarise_steered(table, measure, condition, seed, n_draws)
+                out += [part.assign(**names) for part in parts]
                 continue
             part = _draws(table, measure, condition) if condition in DRAWS else None
             if condition not in DRAWS:
                 part = _estimate(table, measure, condition, seed, n_draws)
             if part is not None:
-                names = dict(experiment=experiment, variant=variant, spoke=spoke, prediction=prediction)
                 out.append(part.assign(**names, condition=condition, measure=measure, strength=np.nan))
     if not out:
         return pd.DataFrame({name: [] for name in RESULT_SCHEMA.names})

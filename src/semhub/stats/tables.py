@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from semhub.results import SET_LEVEL
-from semhub.stats.bootstrap import Floats
+from semhub.stats.bootstrap import Floats, Ints
+from semhub.stats.permutation import Bools
 
 DRAWS = ("null", "bootstrap", "subsample", "twin", "twin_embeddings")
 
@@ -21,6 +22,32 @@ class Cases:
     values: Floats
     clusters: np.ndarray
     weights: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """Steered rows as values [layer, strength, case], NaN where there is none.
+
+    present [layer, strength, case]: whether there is a row; its value may itself be NaN. layers [layer] and
+    strengths [strength] ascend; case_ids [case] are sorted, and clusters [case] go with them.
+    """
+
+    values: Floats
+    present: Bools
+    layers: Ints
+    strengths: Floats
+    clusters: np.ndarray
+    case_ids: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class SteeredDraws:
+    """Draws of a steered condition at one strength: values [draw, layer, case], NaN where there is no row."""
+
+    values: Floats
+    layers: Ints
+    clusters: np.ndarray
+    case_ids: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +87,31 @@ class VariantTable:
             return None
         return part["value"].to_numpy(float).reshape(part["seed"].nunique(), -1)
 
+    def steered(self, measure: str, condition: str) -> Steered | None:
+        """Steered rows by layer, strength and case, in whatever order they come; None where there are none.
+
+        Raises ValueError where a layer, strength and case has several rows (draws: `steered_draws`).
+        """
+        part = self.parts.get((measure, condition))
+        if part is None or not len(part):
+            return None
+        values, present, (layers, strengths, case_ids), clusters = _dense(
+            part, "layer", "strength", "case_id"
+        )
+        return Steered(values, present, layers.astype(np.int64), strengths, clusters, case_ids)
+
+    def steered_draws(self, measure: str, condition: str) -> SteeredDraws | None:
+        """Rows with a draw's index as seed, at one strength, by draw, layer and case; None where there are none.
+
+        Raises ValueError where a draw, layer and case has several rows.
+        """
+        part = self.parts.get((measure, condition))
+        part = None if part is None else part[part["seed"] >= 0]
+        if part is None or not len(part):
+            return None
+        values, _, (_, layers, case_ids), clusters = _dense(part, "seed", "layer", "case_id")
+        return SteeredDraws(values, layers.astype(np.int64), clusters, case_ids)
+
     def rng(self, seed: int, *names: str) -> np.random.Generator:
         """The generator that belongs to this variant and these names, whatever else is computed."""
         return np.random.default_rng(
@@ -78,3 +130,22 @@ def by_variant(rows: pd.DataFrame) -> dict[tuple[str, str], VariantTable]:
             part = part.sort_values(["seed", "layer"], kind="stable")
         found.setdefault((experiment, variant), {})[(measure, condition)] = part
     return {key: VariantTable(*key, parts) for key, parts in found.items()}
+
+
+def _dense(part: pd.DataFrame, *axes: str) -> tuple[Floats, Bools, list[np.ndarray], np.ndarray]:
+    """Values and presence over the sorted labels of three columns, these labels, and the cluster of the last one's."""
+    codes, labels = [], []
+    for axis in axes:
+        code, label = pd.factorize(part[axis], sort=True, use_na_sentinel=False)
+        codes.append(code)
+        labels.append(np.asarray(label))
+    shape = tuple(len(label) for label in labels)
+    flat = np.ravel_multi_index(tuple(codes), shape)
+    present = np.zeros(shape, dtype=bool)
+    present.flat[flat] = True
+    if present.sum() < len(part):
+        raise ValueError(f"steered rows are not unique by {', '.join(axes)}")
+    values = np.full(shape, np.nan)
+    values.flat[flat] = part["value"].to_numpy(float)
+    first = np.unique(codes[-1], return_index=True)[1]
+    return values, present, labels, part["cluster_id"].to_numpy(dtype=str)[first]

@@ -1,7 +1,8 @@
 """The verdicts: one for each spoke and prediction, with Holm's correction over the cells of a report.
 
-A cell with several deciding sets (one per language) is supported only if every one of them is. The twins' p cannot
-fall below 1/(K+1), so their condition is held at 5% as it stands and takes no part in Holm's correction.
+A cell with several deciding sets (one per language) is supported only if every one of them is. The p of the twins,
+and of the rank among K real differences in P3, cannot fall below 1/(K+1), so these conditions are held at 5% as they
+stand and take no part in Holm's correction.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from semhub.stats.causal import causal
 from semhub.stats.evidence import ALPHA, WEAK, Evidence, Tables, dominant_reading, shared_space
 from semhub.stats.multiplicity import holm
 
@@ -19,10 +21,13 @@ SUPPORTED, NOT_SUPPORTED, UNTESTABLE = "supported", "not_supported", "untestable
 DECIDING = {
     ("language", "P1"): "language.similarity",
     ("language", "P2"): "language.lens",
+    ("language", "P3"): "language.steer",
     ("arithmetic", "P1"): "arithmetic.similarity",
     ("arithmetic", "P2"): "arithmetic.lens",
+    ("arithmetic", "P3"): "arithmetic.steer",
     ("code", "P1"): "code.similarity",
     ("code", "P2"): "code.lens_role",
+    ("code", "P3"): "code.steer",
     ("semantics", "P1"): "semantics.similarity",
     ("semantics", "P2"): "semantics.lens",
 }
@@ -55,6 +60,8 @@ def decide(
         variants = deciding.get(experiment, ())
         if prediction == "P2":
             tested = [dominant_reading(tables, experiment, variant, seed, n_draws) for variant in variants]
+        elif prediction == "P3":
+            tested = [causal(tables, experiment, variant, seed, n_draws) for variant in variants]
         else:
             shares = experiment in shares_words
             tested = [
@@ -129,9 +136,7 @@ def _word(
     spoke: str, prediction: str, evidence: Sequence[Evidence], adjusted: float, dominant_found: bool
 ) -> tuple[str, str]:
     if not evidence:
-        experiment = DECIDING.get((spoke, prediction))
-        none = "this version has no steering experiment" if prediction == "P3" else "no deciding experiment"
-        return UNTESTABLE, f"not run: {experiment or none}"
+        return UNTESTABLE, f"not run: {DECIDING.get((spoke, prediction)) or _none(spoke, prediction)}"
     for one in evidence:
         if one.untestable:
             found = "" if math.isnan(one.detectable) else f"; detectable was d = {one.detectable:.2f}"
@@ -147,6 +152,15 @@ def _word(
     if any(WEAK in check.detail for one in evidence for check in one.checks):
         missing.append(f"{WEAK}: fewer than 19 twins cannot reach {ALPHA}")
     return SUPPORTED, "; ".join(["all conditions hold in the band", *missing])
+
+
+def _none(spoke: str, prediction: str) -> str:
+    """Why a spoke has no experiment for a prediction."""
+    if prediction != "P3":
+        return "no deciding experiment"
+    if spoke in {name for name, _ in DECIDING}:
+        return f"the paper has no steering experiment for {spoke}"
+    return "this spoke has no steering experiment"
 
 
 def _common_band(evidence: Sequence[Evidence]) -> tuple[int, int] | None:

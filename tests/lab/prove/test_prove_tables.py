@@ -179,3 +179,18 @@ def test_an_empty_folder_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "jobs" / "a-0.json").write_text(json.dumps([1]), encoding="utf-8")
     with pytest.raises(RunFolderError, match="no record"):
         read_records(tmp_path)
+
+
+def test_steering_is_a_part_of_its_own() -> None:
+    """P3 of some models beside P1 of more: each is counted among those that were asked."""
+    records = []
+    for seed in range(4):
+        parts = {}
+        if seed < 3:
+            steered = [made.verdict("language", "P3", YES if seed == 1 else NO)]
+            parts["steering/micro-world"] = {"verdicts": steered, "dominant": {}}
+        cells = [made.verdict("language", "P1", NO), made.verdict("language", "P3", "not run")]
+        records.append(made.record("dull", seed, "no", cells, **parts))
+    found = only(make(records).totals, method="semhub", prediction="P3", truth="no")
+    assert (found["claimed"], found["models"]) == (1, 3)
+    assert only(make(records).totals, method="semhub", prediction="P1", truth="no")["models"] == 4

@@ -18,7 +18,6 @@ from semhub.lab.world.render import english
 Shape = Literal["call", "list", "loop"]
 DESCRIBED_SHAPES: dict[Shape, float] = {"call": 0.5, "list": 0.2, "loop": 0.3}
 KEYWORDS_SHARE = 0.3  # of the programs name the parameters in the call
-STARTS_SHARE = 0.3  # of the loops say where the range starts
 
 
 def program_document(rng: random.Random, shape: Shape) -> Document:
@@ -56,7 +55,7 @@ def program(rng: random.Random, shape: Shape, meaning: Meaning, more: tuple[Phra
     if shape == "list":
         return listing(meaning, more, keywords)
     if shape == "loop":
-        return loop(meaning, keywords, starts=rng.random() < STARTS_SHARE)
+        return loop(meaning, keywords)
     return call(meaning, keywords)
 
 

@@ -23,9 +23,9 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
     for key, part in record["parts"].items():
         kind, _, rest = key.partition("/")
         place, _, name = rest.partition("/")
-        if kind in ("verdicts", "size"):
-            n = record["n"] if kind == "verdicts" else int(rest)
-            where = place if kind == "verdicts" else WORLD
+        if kind in ("verdicts", "steering", "size"):
+            n = int(rest) if kind == "size" else record["n"]
+            where = WORLD if kind == "size" else place
             for one in part["verdicts"]:
                 if not str(one["reason"]).startswith("not run"):
                     yield {**common, **_place(where, n), **_verdict(one, recipe["truth"], where)}

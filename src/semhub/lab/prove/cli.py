@@ -39,6 +39,7 @@ def prove_command(
     write: Annotated[Path | None, typer.Option(help="Write the page here, as docs/proof.md.")] = None,
     simulate: Annotated[bool, typer.Option(help="Measure the coverage of intervals too.")] = True,
     keep: Annotated[bool, typer.Option("--keep", help="Keep every model, not only seed 0's.")] = False,
+    steer: Annotated[bool, typer.Option(help="Measure P3, which takes half of the time.")] = True,
     tables_only: Annotated[
         bool, typer.Option("--tables-only", help="Train nothing, make the tables of what is there.")
     ] = False,
@@ -57,7 +58,7 @@ def prove_command(
     console = Console(stderr=True)
     failures: list[Failure] = []
     if not tables_only:
-        settings = Settings(flores=flores, rivals=files, keep=keep)
+        settings = Settings(flores=flores, rivals=files, keep=keep, steer=steer)
         count = (os.cpu_count() or 1) if workers is None else workers
         failures = command.train_and_judge(recipe or (), seeds, out, settings, count, console)
         if simulate:

@@ -20,6 +20,7 @@ from semhub.lab.recipe import Recipe
 from semhub.models.base import Adapter
 
 SIMILARITIES = ("language.similarity", "arithmetic.similarity")
+STEERING = ("language.steer", "arithmetic.steer")
 EXPERIMENTS = (*SIMILARITIES, "language.lens", "arithmetic.lens")
 SIZES = (50, 100, 200)
 LANGUAGE, DOMINANT = "zh", "en"  # of the places with sentence pairs of their own
@@ -57,6 +58,8 @@ def parts(recipe: Recipe, settings: Settings) -> dict[str, Part]:
     """Key -> how that part is made, for all that a record of this recipe should hold. Raises UsageError."""
     methods = rivals(settings.rivals)
     out: dict[str, Part] = {f"verdicts/{WORLD}": _world}
+    if settings.steer:
+        out[f"steering/{WORLD}"] = _steering
     if recipe.angle is not None:
         out |= {f"size/{n}": partial(_size, n=n) for n in SIZES if n < settings.n}
     out |= {f"rival/{WORLD}/{one.name}": partial(_rival, place=WORLD, rival=one) for one in methods}
@@ -74,6 +77,12 @@ def parts(recipe: Recipe, settings: Settings) -> dict[str, Part]:
 def _world(bench: Bench) -> dict[str, Any]:
     found = judge(bench.model, n=bench.settings.n, twins=bench.settings.twins, seed=bench.seed)
     return {"verdicts": found.verdicts, "dominant": found.dominant}
+
+
+def _steering(bench: Bench) -> dict[str, Any]:
+    found = judge(bench.model, experiments=STEERING, n=bench.settings.n, twins=0, seed=bench.seed)
+    tested = [one for one in found.verdicts if one["prediction"] == "P3"]
+    return {"verdicts": tested, "dominant": found.dominant}
 
 
 def _size(bench: Bench, n: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Settings:
     """What every job of one proof has in common.
 
     n: cases of each experiment. twins: of each kind, in every verdict. flores: a FLORES folder, or none. rivals: .py
-    files beside the shipped methods. keep: keep every model, not only those of seed 0.
+    files beside the shipped methods. keep: keep every model, not only those of seed 0. steer: P3 too.
     """
 
     n: int = 300
@@ -38,6 +38,7 @@ class Settings:
     flores: str | None = None
     rivals: tuple[str, ...] = ()
     keep: bool = False
+    steer: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,9 +131,7 @@ def _models(models: pd.DataFrame) -> str:
 
 def _verdicts(rates: pd.DataFrame) -> str:
     own = rates[rates["method"] == SEMHUB]
-    table = markdown(_wide(own, ["recipe", "place", "spoke"], "prediction"), _headed(own, "prediction"))
-    steered = bool((own["prediction"] == "P3").any())
-    return table + ("" if steered else "\n\nP3 has no steering experiment yet.")
+    return markdown(_wide(own, ["recipe", "place", "spoke"], "prediction"), _headed(own, "prediction"))
 
 
 def _rivals(rates: pd.DataFrame) -> str:

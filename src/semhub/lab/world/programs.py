@@ -33,11 +33,12 @@ def listing(meaning: Meaning, more: Sequence[Phrase], keywords: bool = False) ->
     return _program(meaning, _value(meaning.agent), [*stretches, Stretch("]")], keywords)
 
 
-def loop(meaning: Meaning, keywords: bool = False, starts: bool = False) -> Notation:
+def loop(meaning: Meaning, keywords: bool = False) -> Notation:
     """`for i in range(3):` and the call for one thing: the number of the theme, or of the agent if that is a person.
 
-    starts: `range(0, 3)`. Raises ValueError if neither is a counted thing.
+    `range(0, 3)` where `names_start`. Raises ValueError if neither is a counted thing.
     """
+    starts = names_start(meaning.verb)
     agent, theme = _value(meaning.agent), _value(meaning.theme)
     if not meaning.theme.is_person:
         counted, theme = meaning.theme, _string(meaning.theme)
@@ -58,6 +59,11 @@ def parameters(meaning: Meaning) -> dict[str, str]:
     turns = {"agent": turn, "theme": turn // 4, "recipient": turn, "place": turn // 2}
     present = {"agent": True, "theme": True, "recipient": meaning.recipient, "place": meaning.place}
     return {role: PARAMETERS[role][turns[role] % 4] for role in PARAMETERS if present[role]}
+
+
+def names_start(verb: str) -> bool:
+    """Whether the loops of this function say where the range starts: of every third verb."""
+    return list(VERBS).index(verb) % 3 == 0
 
 
 def function(verb: str) -> str:

@@ -1,0 +1,201 @@
+"""Rows of a steering experiment: what each direction does to the next token, and to the generated text.
+
+Source: Turner et al. 2023 (arXiv 2308.10248) for activation addition; Wu et al., arXiv 2411.04986, section 5. The
+controls are those of experiments.md, "Verdicts", P3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from semhub.generate import continuation_logprobs, generate, next_logprobs
+from semhub.measures.steercases import HYPOTHESIS, Ready, log_odds
+from semhub.measures.vectors import NATIVE, RANDOM, REAL, WRONG, Vectors
+from semhub.models.base import Adapter
+from semhub.results import no_rows, rows_frame
+from semhub.steer import Intervention
+from semhub.types import Parser
+
+NONE = "none"
+OUTCOMES = ("success", "unchanged", "other", "unparseable")
+SAID = (HYPOTHESIS, NATIVE, WRONG, REAL, RANDOM)  # whose texts are generated, beside the unsteered one
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """One vector for every case: its condition, the draw (for rows: -1 where it is no draw) and the strength."""
+
+    condition: str
+    strength: float
+    draw: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steering:
+    """The cases of one set on one model, ready to be steered; experiment and variant name the rows."""
+
+    adapter: Adapter
+    ready: Ready
+    vectors: Vectors
+    batch_tokens: int
+    experiment: str
+    variant: str
+
+    def next_token(self, layers: Sequence[int], doses: Sequence[Dose], progress: Progress) -> pd.DataFrame:
+        """`delta_logit` of each case, layer and dose. progress: called with the share of rows done, 0 to 1000."""
+        frames = []
+        for done, layer in enumerate(layers):
+            moved = self._moved(layer, doses)
+            for dose, values in zip(doses, moved, strict=True):
+                frames.append(self._rows("delta_logit", layer, dose, values, self._steered(dose)))
+            progress(1000 * (done + 1) // len(layers))
+        return pd.concat(frames, ignore_index=True)
+
+    def _moved(self, layer: int, doses: Sequence[Dose]) -> np.ndarray:
+        """delta_logit [dose, case]."""
+        n, tokens = len(self.ready.cases), torch.cat([self.ready.new, self.ready.old], dim=1)
+        edit = self._intervention(layer, doses)
+        scores = next_logprobs(
+            self.adapter,
+            self.ready.prompts,
+            list(range(n)) * len(doses),
+            [edit],
+            tokens=tokens.repeat(len(doses), 1),
+            batch_tokens=self.batch_tokens,
+        )
+        after = log_odds(scores.double(), self.ready.new.shape[1]).view(len(doses), n)
+        moved: np.ndarray = (after - self.ready.before).numpy()
+        return moved
+
+    def _intervention(self, layer: int, doses: Sequence[Dose]) -> Intervention:
+        """The doses one after the other, each with all cases; a case without a vector gets NaN throughout."""
+        n = len(self.ready.cases)
+        kinds = list(dict.fromkeys((dose.condition, max(0, dose.draw)) for dose in doses))
+        vectors = torch.cat([self.vectors.of(condition, layer, draw) for condition, draw in kinds])
+        at = torch.tensor([kinds.index((dose.condition, max(0, dose.draw))) for dose in doses])
+        which = (at[:, None] * n + torch.arange(n)).flatten()
+        strength = torch.tensor([dose.strength for dose in doses]).repeat_interleave(n)
+        return Intervention(layer, "add", vectors, which, strength)
+
+    def text(
+        self,
+        layer: int,
+        doses: Sequence[Dose],
+        readings: Mapping[str, Parser],
+        new_tokens: int,
+        *,
+        perplexity: bool,
+        progress: Progress,
+    ) -> pd.DataFrame:
+        """What the steered texts say, greedily generated: each reading's outcome, and the perplexity, of each case.
+
+        The unsteered text is among the rows, with strength 0 and condition `none`.
+        """
+        n = len(self.ready.cases)
+        plain = self._generated(list(range(n)), [], new_tokens)
+        unsteered = [self._text(i, tokens) for i, tokens in enumerate(plain)]
+        frames = []
+        for done, dose in enumerate([Dose(NONE, 0.0), *doses]):
+            tokens = plain
+            if dose.condition != NONE:
+                tokens = self._generated(list(range(n)), [self._intervention(layer, [dose])], new_tokens)
+            for name, parse in readings.items():
+                frames += self._outcomes(layer, dose, name, parse, tokens, unsteered)
+            if perplexity:
+                frames.append(self._perplexity(layer, dose, tokens))
+            progress(1000 * (done + 1) // (len(doses) + 1))
+        return pd.concat(frames, ignore_index=True) if frames else no_rows()
+
+    def _generated(
+        self, rows: list[int], edits: list[Intervention], new_tokens: int
+    ) -> list[tuple[int, ...]]:
+        return generate(
+            self.adapter,
+            self.ready.prompts,
+            rows,
+            edits,
+            new_tokens=new_tokens,
+            keep_end=True,
+            batch_tokens=self.batch_tokens,
+        )
+
+    def _perplexity(self, layer: int, dose: Dose, tokens: list[tuple[int, ...]]) -> pd.DataFrame:
+        """Of the tokens after the first, the end of the text among them, under the unsteered model.
+
+        The first is left out: that it changes is the effect, and every such change surprises the unsteered model.
+        """
+        starts = [(*prompt.ids, *said[:1]) for prompt, said in zip(self.ready.prompts, tokens, strict=True)]
+        scores = continuation_logprobs(
+            self.adapter, starts, [said[1:] for said in tokens], batch_tokens=self.batch_tokens
+        )
+        values = np.array([float((-one.double().mean()).exp()) for one in scores])
+        more = np.array([len(said) > 1 for said in tokens])
+        return self._rows("perplexity", layer, dose, values, more & self._steered(dose))
+
+    def _text(self, case: int, tokens: Sequence[int]) -> str:
+        return self.adapter.continuation(self.ready.prompts[case].ids, tokens)
+
+    def _outcomes(
+        self,
+        layer: int,
+        dose: Dose,
+        name: str,
+        parse: Parser,
+        tokens: Sequence[Sequence[int]],
+        unsteered: Sequence[str],
+    ) -> list[pd.DataFrame]:
+        found = np.array(
+            [
+                parse(self._text(i, said), plain, case)
+                for i, (said, plain, case) in enumerate(zip(tokens, unsteered, self.ready.cases, strict=True))
+            ]
+        )
+        counted = (found != "skip") & self._steered(dose)
+        return [
+            self._rows(outcome, layer, dose, (found == outcome).astype(float), counted, name)
+            for outcome in OUTCOMES
+            if counted.any()
+        ]
+
+    def _steered(self, dose: Dose) -> np.ndarray:
+        return self.vectors.has(dose.condition)
+
+    def _rows(
+        self, measure: str, layer: int, dose: Dose, values: np.ndarray, keep: np.ndarray, reading: str = ""
+    ) -> pd.DataFrame:
+        chosen = [case for case, kept in zip(self.ready.cases, keep, strict=True) if kept]
+        return rows_frame(
+            experiment=self.experiment,
+            variant=f"{self.variant}/{reading}" if reading else self.variant,
+            case_id=np.array([case.case_id for case in chosen], dtype=object),
+            cluster_id=np.array([case.cluster_id for case in chosen], dtype=object),
+            layer=layer,
+            condition=dose.condition,
+            strength=dose.strength,
+            seed=dose.draw,
+            measure=measure,
+            value=values[keep],
+        )
+
+
+def grid_doses(vectors: Vectors, strengths: Sequence[float]) -> list[Dose]:
+    """Every condition at every strength, one draw of each."""
+    return [Dose(condition, strength) for condition in vectors.conditions for strength in strengths]
+
+
+def confirming_doses(vectors: Vectors, strength: float, n_real: int) -> list[Dose]:
+    """Every condition at one strength, `n_real` draws of the real differences."""
+    once = [Dose(condition, strength) for condition in vectors.conditions if condition != REAL]
+    several = range(n_real) if REAL in vectors.conditions else ()
+    return [*once, *(Dose(REAL, strength, draw) for draw in several)]
+
+
+def text_doses(vectors: Vectors, strengths: Sequence[float]) -> list[Dose]:
+    """The conditions whose texts are read, at these strengths."""
+    return [Dose(name, strength) for name in SAID if name in vectors.conditions for strength in strengths]
