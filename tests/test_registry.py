@@ -157,7 +157,7 @@ def test_an_entry_point_is_a_spoke(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_the_names_that_data_takes() -> None:
     assert set(catalogue.data_names()) == {
-        "pairs", "flores", "gale", "cedict", "paragraphs", "counts", "mbpp", "programs", "cogs",
+        "pairs", "flores", "gale", "cedict", "paragraphs", "counts", "mbpp", "programs", "cogs", "prompts",
     }  # fmt: skip
     stems = {path.stem for path in Path(data.__path__[0]).glob("*.py")}
     assert set(catalogue.data_names()) <= stems

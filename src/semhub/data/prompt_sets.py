@@ -12,7 +12,7 @@ from semhub.errors import DataError, UsageError
 from semhub.types import Kept, PromptSet, Provenance, Request
 
 PROMPTS = 1_000  # the paper's, per language
-GENERATED = 30
+GENERATED = 12
 
 
 def build(request: Request) -> tuple[list[PromptSet], list[Provenance]]:
