@@ -17,13 +17,14 @@ CONDITIONS = 5
 NEW_TOKENS = 16
 PART, FEW = 24, 2  # additions of the part that all contestants do, and of the small part that warms them up
 BATCH_TOKENS = 4096
+NORM = 10.0  # of a vector: about that of the states it is added to, in the large model
 
 Work = Callable[["Batch"], torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Steering:
-    """prompts: token ids. vectors [prompt, condition, d_model], of norm 1. owner, condition and strength of each row."""
+    """prompts: token ids. vectors [prompt, condition, d_model]. owner, condition and strength of each row."""
 
     prompts: list[list[int]]
     vectors: torch.Tensor
@@ -52,7 +53,7 @@ def steering(inputs: dict, width: int, part: int | None = None) -> Steering:
     texts, ids = inputs["arithmetic"]["texts"], inputs["arithmetic"]["ids"]
     prompts = [one for text, one in zip(texts, ids, strict=True) if text.endswith("+")]
     vectors = torch.randn(len(prompts), CONDITIONS, width, generator=torch.Generator().manual_seed(0))
-    vectors = vectors / vectors.norm(dim=-1, keepdim=True)
+    vectors = NORM * vectors / vectors.norm(dim=-1, keepdim=True)
     if part is not None:
         chosen = [i * len(prompts) // part for i in range(part)]
         prompts, vectors = [prompts[i] for i in chosen], vectors[chosen]
@@ -69,7 +70,10 @@ def batches(job: Steering, batch_tokens: int) -> Iterator[Batch]:
         width = lengths[pending[0]]
         rows = pending[: max(1, batch_tokens // (width + NEW_TOKENS))]
         pending = pending[len(rows) :]
-        ids, mask = torch.zeros(len(rows), width, dtype=torch.long), torch.zeros(len(rows), width, dtype=torch.long)
+        ids, mask = (
+            torch.zeros(len(rows), width, dtype=torch.long),
+            torch.zeros(len(rows), width, dtype=torch.long),
+        )
         for i, row in enumerate(rows):
             ids[i, width - lengths[row] :] = torch.tensor(job.prompts[job.owner[row]])
             mask[i, width - lengths[row] :] = 1

@@ -112,11 +112,28 @@ def test_log_odds_move_as_plain_arithmetic_says(adapter: Adapter) -> None:
         assert row.value == pytest.approx(after - before, abs=2e-3)
 
 
+def test_interchange_puts_the_dominant_state_in_place(adapter: Adapter) -> None:
+    cases = [steer_case(i) for i in range(4)]
+    made = steering(adapter, cases)
+    doses = [Dose("hypothesis", 1.0), Dose("interchange", 1.0)]
+    rows = made.next_token([2], doses, lambda _: None)
+    for row in rows[rows["condition"] == "interchange"].itertuples():
+        case = next(one for one in cases if one.case_id == row.case_id)
+        difference = case.directions["hypothesis"]
+        assert isinstance(difference, StateDifference)
+        put = torch.stack([state(adapter, one.content.text, 2) for one in difference.plus]).mean(0)
+        moved = plain_odds(adapter, case, lambda _: put, 2) - plain_odds(adapter, case, None, 2)  # noqa: B023
+        assert row.value == pytest.approx(moved, abs=2e-3)
+    added = made.next_token([2], doses[:1], lambda _: None)
+    np.testing.assert_allclose(rows["value"][: len(added)], added["value"], atol=1e-5)
+
+
 def test_controls_are_as_long_as_the_hypothesis_and_differ(adapter: Adapter) -> None:
     made = steering(adapter, [steer_case(i) for i in range(len(PROMPTS))])
     vectors = made.vectors
     assert set(vectors.conditions) == {
         "hypothesis", "wrong_concept", "native", "shuffled", "wrong_layer", "real_difference", "random",
+        "interchange",
     }  # fmt: skip
     for layer in (1, 2, 3):
         length = vectors.of("hypothesis", layer).norm(dim=-1)
@@ -197,7 +214,7 @@ def test_an_empty_old_word_is_the_models_own_choice(adapter: Adapter) -> None:
 
 def test_doses_are_every_condition_at_every_strength(adapter: Adapter) -> None:
     vectors = steering(adapter, [steer_case(i) for i in range(4)]).vectors
-    assert len(grid_doses(vectors, (1.0, 2.0))) == 2 * 7
+    assert len(grid_doses(vectors, (1.0, 2.0))) == 2 * 7 + 1
     confirm = confirming_doses(vectors, 2.0, 19)
     assert [one.draw for one in confirm if one.condition == "real_difference"] == list(range(19))
     assert {one.draw for one in confirm if one.condition != "real_difference"} == {-1}

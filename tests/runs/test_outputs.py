@@ -113,7 +113,17 @@ def test_names_of_rows(rows: pd.DataFrame, experiment: str) -> None:
 
 
 def test_rows_are_unique_and_finite(rows: pd.DataFrame) -> None:
-    key = ["experiment", "variant", "case_id", "layer", "position", "condition", "strength", "seed", "measure"]
+    key = [
+        "experiment",
+        "variant",
+        "case_id",
+        "layer",
+        "position",
+        "condition",
+        "strength",
+        "seed",
+        "measure",
+    ]
     assert not rows.duplicated(key).any()
     single = rows[~rows["condition"].isin(DRAWN)]
     unknown = single[~np.isfinite(single["value"])]

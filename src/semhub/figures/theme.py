@@ -80,6 +80,7 @@ STEERING = _series(
     ("native", "native direction", AMBER, (5, 2, 1, 2), "cross"),
     ("wrong_layer", "wrong layer", SKY, (1, 3), "triangle-right"),
     ("random", "random direction", GREY, (2, 2), "triangle-up"),
+    ("interchange", "interchange of the state", INK, (3, 3), "stroke"),
 )
 NULL = Series("null", "null, 95% of draws", GREY, (), RIBBON)
 TWIN = Series("twin", "twins, min to max", PINK, (4, 2), RIBBON)

@@ -15,7 +15,7 @@ import torch
 
 from semhub.generate import continuation_logprobs, generate, next_logprobs
 from semhub.measures.steercases import HYPOTHESIS, Ready, log_odds
-from semhub.measures.vectors import NATIVE, RANDOM, REAL, WRONG, Vectors
+from semhub.measures.vectors import INTERCHANGE, NATIVE, RANDOM, REAL, WRONG, Vectors
 from semhub.models.base import Adapter
 from semhub.results import no_rows, rows_frame
 from semhub.steer import Intervention
@@ -60,12 +60,11 @@ class Steering:
     def _moved(self, layer: int, doses: Sequence[Dose]) -> np.ndarray:
         """delta_logit [dose, case]."""
         n, tokens = len(self.ready.cases), torch.cat([self.ready.new, self.ready.old], dim=1)
-        edit = self._intervention(layer, doses)
         scores = next_logprobs(
             self.adapter,
             self.ready.prompts,
             list(range(n)) * len(doses),
-            [edit],
+            self._interventions(layer, doses),
             tokens=tokens.repeat(len(doses), 1),
             batch_tokens=self.batch_tokens,
         )
@@ -73,15 +72,24 @@ class Steering:
         moved: np.ndarray = (after - self.ready.before).numpy()
         return moved
 
-    def _intervention(self, layer: int, doses: Sequence[Dose]) -> Intervention:
-        """The doses one after the other, each with all cases; a case without a vector gets NaN throughout."""
-        n = len(self.ready.cases)
-        kinds = list(dict.fromkeys((dose.condition, max(0, dose.draw)) for dose in doses))
-        vectors = torch.cat([self.vectors.of(condition, layer, draw) for condition, draw in kinds])
-        at = torch.tensor([kinds.index((dose.condition, max(0, dose.draw))) for dose in doses])
-        which = (at[:, None] * n + torch.arange(n)).flatten()
-        strength = torch.tensor([dose.strength for dose in doses]).repeat_interleave(n)
-        return Intervention(layer, "add", vectors, which, strength)
+    def _interventions(self, layer: int, doses: Sequence[Dose]) -> list[Intervention]:
+        """Rows: the doses in turn, each with all cases. Directions are added, interchanged states put in."""
+        n, out = len(self.ready.cases), []
+        for how in ("add", "replace"):
+            mine = [(dose.condition == INTERCHANGE) == (how == "replace") for dose in doses]
+            kinds = [(dose.condition, max(0, dose.draw)) for dose in doses]
+            used = list(dict.fromkeys(kind for kind, own in zip(kinds, mine, strict=True) if own))
+            if not used:
+                continue
+            vectors = torch.cat([self.vectors.of(condition, layer, draw) for condition, draw in used])
+            at = torch.tensor([used.index(kind) if own else 0 for kind, own in zip(kinds, mine, strict=True)])
+            strength = torch.tensor(
+                [dose.strength if own else 0.0 for dose, own in zip(doses, mine, strict=True)]
+            )
+            places = [(-1,) if own else () for own in mine for _ in range(n)]
+            which = (at[:, None] * n + torch.arange(n)).flatten()
+            out.append(Intervention(layer, how, vectors, which, strength.repeat_interleave(n), places))
+        return out
 
     def text(
         self,
@@ -104,7 +112,7 @@ class Steering:
         for done, dose in enumerate([Dose(NONE, 0.0), *doses]):
             tokens = plain
             if dose.condition != NONE:
-                tokens = self._generated(list(range(n)), [self._intervention(layer, [dose])], new_tokens)
+                tokens = self._generated(list(range(n)), self._interventions(layer, [dose]), new_tokens)
             for name, parse in readings.items():
                 frames += self._outcomes(layer, dose, name, parse, tokens, unsteered)
             if perplexity:
@@ -186,14 +194,20 @@ class Steering:
 
 def grid_doses(vectors: Vectors, strengths: Sequence[float]) -> list[Dose]:
     """Every condition at every strength, one draw of each."""
-    return [Dose(condition, strength) for condition in vectors.conditions for strength in strengths]
+    conditions = [name for name in vectors.conditions if name != INTERCHANGE]
+    return [Dose(name, strength) for name in conditions for strength in strengths] + _interchanged(vectors)
 
 
 def confirming_doses(vectors: Vectors, strength: float, n_real: int) -> list[Dose]:
     """Every condition at one strength, `n_real` draws of the real differences."""
-    once = [Dose(condition, strength) for condition in vectors.conditions if condition != REAL]
+    once = [Dose(name, strength) for name in vectors.conditions if name not in (REAL, INTERCHANGE)]
     several = range(n_real) if REAL in vectors.conditions else ()
-    return [*once, *(Dose(REAL, strength, draw) for draw in several)]
+    return [*once, *_interchanged(vectors), *(Dose(REAL, strength, draw) for draw in several)]
+
+
+def _interchanged(vectors: Vectors) -> list[Dose]:
+    """Interchange knows one strength: the whole state."""
+    return [Dose(INTERCHANGE, 1.0)] if INTERCHANGE in vectors.conditions else []
 
 
 def text_doses(vectors: Vectors, strengths: Sequence[float]) -> list[Dose]:

@@ -17,7 +17,7 @@ from semhub.models.base import Adapter
 from semhub.types import Direction, RowDifference, StateDifference, SteerCase
 
 WRONG, NATIVE, SHUFFLED = "wrong_concept", "native", "shuffled"
-OTHER_LAYER, RANDOM, REAL = "wrong_layer", "random", "real_difference"
+OTHER_LAYER, RANDOM, REAL, INTERCHANGE = "wrong_layer", "random", "real_difference", "interchange"
 Rng = Callable[[str], np.random.Generator]
 
 
@@ -39,6 +39,7 @@ class Vectors:
         found = [HYPOTHESIS, *(name for name in (WRONG, NATIVE) if name in has)]
         found += [SHUFFLED] if self.partners is not None else []
         found += [OTHER_LAYER] if self._by_state() and len(self.ready.own) > 1 else []
+        found += [INTERCHANGE] if self._by_state() else []
         found += [REAL] if self._pool_size() > 1 else []
         return [*found, RANDOM]
 
@@ -48,7 +49,12 @@ class Vectors:
         return np.array([not named or condition in case.directions for case in self.ready.cases])
 
     def of(self, condition: str, layer: int, draw: int = 0) -> Tensor:
-        """layer: 1..L-1. draw: which of the differences of real states, or of the random vectors."""
+        """layer: 1..L-1. draw: which of the differences of real states, or of the random vectors.
+
+        Of `interchange` it is no difference: the state of the dominant run itself, to be put in the input's place.
+        """
+        if condition == INTERCHANGE:
+            return self._state(layer)
         hypothesis = self._given(HYPOTHESIS, layer)
         if condition in (HYPOTHESIS, NATIVE):
             return hypothesis if condition == HYPOTHESIS else self._given(NATIVE, layer)
@@ -91,6 +97,16 @@ class Vectors:
             states[[place[one] for one in some]].mean(dim=0) for some in (direction.plus, direction.minus)
         )
         return plus - minus
+
+    def _state(self, layer: int) -> Tensor:
+        """The mean state at the places `plus` of the hypothesis [case, d_model]."""
+        states, place = self.ready.states[layer - 1], self.ready.place
+        found = []
+        for case in self.ready.cases:
+            direction = case.directions[HYPOTHESIS]
+            assert isinstance(direction, StateDifference)
+            found.append(states[[place[one] for one in direction.plus]].mean(dim=0))
+        return torch.stack(found)
 
     def _row(self, word: str) -> Tensor:
         weight = self.adapter.unembedding.weight

@@ -152,7 +152,9 @@ def _flipped(name: str, how: str, moved: Moved, rng: np.random.Generator, n_draw
 def _reference(native: Moved) -> Check:
     """Shown, never tested: where the input's own direction moves nothing, the test is blind."""
     mean, n = float(np.mean(native.values)), len(native.values)
-    detail = f"log-odds moved by {mean:+.2f} nat by the direction in the input's own type, n = {n}; not tested"
+    detail = (
+        f"log-odds moved by {mean:+.2f} nat by the direction in the input's own type, n = {n}; not tested"
+    )
     return Check("reference: the native direction", True, mean, detail)
 
 
