@@ -8,16 +8,15 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from subprocess import CalledProcessError
 
-from contest import STEERING_PEERS, Contestant, race
+from contest import STEERING_PEERS, Contestant, Timing, race
 from job import FULL, SMOKE, make
 from run import ROOT, machine
 
 TARGETS = {"loop": 6.0, **dict.fromkeys(STEERING_PEERS, 2.0)}
-SHOWN = {"loop": "plain loop, one `generate` call each", "semhub_steer": "semhub"}
 BATCHES = (1024, 4096, 16384)
 
 
@@ -42,64 +41,49 @@ def main() -> int:
     answers, job = options.work / "answers", options.part
     failed: dict[str, str] = {}
     with ExitStack() as stack:
-        held = {}
+        held: dict[str, Contestant] = {}
         for name in ("semhub_steer", "loop", *options.peers):
             try:
                 held[name] = stack.enter_context(Contestant(name, folder, answers, options.threads))
-            except SystemExit as error:  # a peer that cannot be installed or loaded is a line of the table
+            except (SystemExit, CalledProcessError) as error:
                 if name not in STEERING_PEERS:
                     raise
                 failed[name] = str(error).strip().splitlines()[-1]
-        ours = held["semhub_steer"]
-        rows = len(_answer(ours, "few")) if job == "few" else len(_answer(ours, "part"))
-        rounds = {name: 1 if name == "loop" else options.rounds for name in held if name != "semhub_steer"}
-        timings = {}
-        for name, n in rounds.items():
-            timings |= {name: race(ours, [held[name]], job, n, options.clock)}
-        shares = {name: share(held[name], held["loop"], job) for name in held}
+        ours = held.pop("semhub_steer")
+        timings = {
+            name: race(ours, [one], job, 1 if name == "loop" else options.rounds, options.clock)
+            for name, one in held.items()
+        }
+        shares = {one.name: share(one, held["loop"], job) for one in (ours, *held.values())}
+        rows = len(ours.answer(job)["tokens"])
         peaks = {n: ours.do(f"part_{n}")["peak_bytes"] / 2**20 for n in BATCHES}
         full = None if options.no_all else (ours.do("all")[options.clock], len(ours.answer("all")["tokens"]))
-        versions = {key: value for one in held.values() for key, value in one.versions.items()}
+        versions = {key: value for one in (ours, *held.values()) for key, value in one.versions.items()}
     page = [
         "# Time and memory of steering",
         "",
         f"Written by `python bench/steer.py`. {__doc__.split(chr(10) * 2)[1].strip()}",
-        "The vector is added to the states of the middle layer at the prompt's last token. Each contestant is a process",
-        "of its own, told in turn with semhub (semhub, contestant, semhub, ...); a ratio is to the mean of the two",
-        "semhub runs around it, and the median of the rounds is shown with the smallest and the largest.",
+        "The vector is added to the states of the middle layer at the last token of the prompt. Each contestant is a",
+        "process of its own, told in turn with semhub (semhub, contestant, semhub, ...); a ratio is to the mean of the",
+        "two semhub runs around it, and the median of the rounds is shown with the smallest and the largest.",
         "",
         f"- Machine: {machine(options.threads)}; seconds are {options.clock} time.",
         f"- Model: a random llama, {size.layers} layers, d_model {size.width}, vocabulary {size.vocab:,}, float32.",
         f"- {rows:,} combinations; batches of 4,096 tokens for all but the loop.",
         "- Versions: " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + ".",
         "",
-        "| who | seconds per combination | x semhub | target | met | peak memory, MB | same texts as the loop |",
-        "|---|---|---|---|---|---|---|",
+        *side_table(timings, shares, rows),
+        *(f"| {name} | not run: {reason} | | | | | |" for name, reason in failed.items()),
+        "",
+        "Peak memory of semhub above the loaded model, 840 combinations:",
+        "",
+        "| --batch-tokens | MB |",
+        "|---|---|",
+        *(f"| {n:,} | {peak:.0f} |" for n, peak in peaks.items()),
     ]
-    own = [second for timing in timings.values() for second in timing["semhub_steer"].seconds]
-    peak = next(iter(timings.values()))["semhub_steer"].peak_bytes / 2**20
-    page.append(
-        f"| semhub | {statistics.median(own) / rows:.4f} | 1 | | | {peak:.0f} | {shares['semhub_steer']} |"
-    )
-    for name, timing in timings.items():
-        theirs = timing[name]
-        met = "yes" if statistics.median(theirs.ratios) >= TARGETS[name] else "no"
-        cells = [
-            SHOWN.get(name, name),
-            f"{statistics.median(theirs.seconds) / rows:.4f}",
-            theirs.ratio(),
-            f"at least {TARGETS[name]:.0f}",
-            met,
-            f"{theirs.peak_bytes / 2**20:.0f}",
-            shares[name],
-        ]
-        page.append(f"| {' | '.join(cells)} |")
-    page += [f"| {name} | not run: {reason} | | | | | |" for name, reason in failed.items()]
-    page += ["", "Peak memory of semhub above the loaded model:", "", "| --batch-tokens | MB |", "|---|---|"]
-    page += [f"| {n:,} | {peak:.0f} |" for n, peak in peaks.items()]
     if full is not None:
         seconds, n = full
-        page += ["", f"All {n:,} combinations: {seconds:.0f} s, {seconds / n:.4f} s each."]
+        page += ["", f"All {n:,} combinations with semhub: {seconds:.0f} s, {seconds / n:.4f} s each."]
     text = "\n".join(page) + "\n"
     print("\n" + text)
     if options.write:
@@ -107,9 +91,27 @@ def main() -> int:
     return 0
 
 
-def _answer(one: Contestant, job: str) -> Sequence[Sequence[int]]:
-    one.do(job)
-    return one.answer(job)["tokens"].tolist()  # type: ignore[no-any-return]
+def side_table(timings: dict[str, dict[str, Timing]], shares: dict[str, str], rows: int) -> list[str]:
+    own = [second for timing in timings.values() for second in timing["semhub_steer"].seconds]
+    peak = max(timing["semhub_steer"].peak_bytes for timing in timings.values()) / 2**20
+    lines = [
+        "| who | s per combination | x semhub | target | met | peak memory, MB | same texts as the loop |",
+        "|---|---|---|---|---|---|---|",
+        f"| semhub | {statistics.median(own) / rows:.4f} | 1 | | | {peak:.0f} | {shares['semhub_steer']} |",
+    ]
+    for name, timing in timings.items():
+        theirs, target = timing[name], TARGETS[name]
+        cells = [
+            "plain loop" if name == "loop" else name,
+            f"{statistics.median(theirs.seconds) / rows:.4f}",
+            theirs.ratio(),
+            f"at least {target:.0f}",
+            "yes" if statistics.median(theirs.ratios) >= target else "no",
+            f"{theirs.peak_bytes / 2**20:.0f}",
+            shares[name],
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def share(one: Contestant, loop: Contestant, job: str) -> str:
@@ -118,7 +120,7 @@ def share(one: Contestant, loop: Contestant, job: str) -> str:
     if one is loop:
         return "reference"
     if theirs.shape != reference.shape:
-        return f"shape {theirs.shape}"
+        return f"none: shape {theirs.shape}"
     return f"{100 * (theirs == reference).all(axis=1).mean():.1f}%"
 
 

@@ -1,4 +1,4 @@
-"""The plain loop: one `generate` call of transformers for each combination, with a hook that adds in the prompt pass."""
+"""The plain loop: one `generate` call of transformers for each combination; a hook adds in the prompt pass."""
 
 from __future__ import annotations
 

@@ -18,7 +18,10 @@ from semhub.models.base import Adapter, Encoded
 from semhub.runs.config import RunConfig
 from semhub.runs.execute import prepare
 from semhub.runs.plan import contents
-from semhub.types import CaseSet, LensSet, TextSet
+from semhub.types import CaseSet, LensSet, PromptSet, SteerSet, TextSet
+
+
+STEERED, SAID = 8, 5  # conditions of a steering set: scored by the next token, and read as text
 
 
 def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any]:
@@ -73,6 +76,13 @@ def _work(adapter: Adapter, one: CaseSet) -> tuple[int, int]:
     tokens = sum(len(content.ids) for content in encoded)
     if isinstance(one, LensSet):
         return tokens, len(one.cases)
+    if isinstance(one, SteerSet):
+        written = len(one.cases) * STEERED * len(one.strengths) * max(0, adapter.n_layers - 1)
+        said = len(one.cases) * SAID * len(one.strengths) * one.new_tokens if one.readings else 0
+        return tokens + written + said, 0
+    if isinstance(one, PromptSet):
+        rows = len(one.prompts) * one.n_seeds * (1 + 3 * len(one.strengths))
+        return tokens * len(one.strengths) + rows * one.new_tokens, 0
     return tokens, tokens if isinstance(one, TextSet) else 0
 
 
