@@ -284,3 +284,25 @@ def test_out_of_memory_halves_the_batch(llama: DecoderAdapter, monkeypatch: pyte
     monkeypatch.setattr(type(llama), "forward", limited)
     assert generate(llama, given, owner, new_tokens=2) == whole
     assert max(sizes) > 2
+
+
+HALF = 0.25  # nat: bfloat16 keeps 8 bits, and a batch sums in another order than a row alone
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "bloom", "qwen3", "mixtral"])
+def test_in_bfloat16_rows_stay_near_what_they_are_alone(family: str) -> None:
+    half = load(str(cached_checkpoint(family)), check=False, dtype="bfloat16")
+    assert isinstance(half, DecoderAdapter)
+    given, owner = prompts(half), [0, 1, 2, 3, 0, 3]
+    vectors = torch.randn(6, half.d_model, generator=torch.Generator().manual_seed(0))
+    edits = [Intervention(2, "add", vectors, torch.arange(6), torch.linspace(0, 2, 6))]
+    together = next_logprobs(half, given, owner, edits)
+    for row, prompt in enumerate(owner):
+        one = [
+            Intervention(
+                2, "add", vectors[row : row + 1], torch.tensor([0]), edits[0].strength[row : row + 1]
+            )
+        ]
+        alone_here = next_logprobs(half, given, [prompt], one)[0]
+        likely = alone_here > -10  # what is rarer is rounded coarser
+        assert float((together[row] - alone_here)[likely].abs().max()) < HALF
