@@ -295,8 +295,9 @@ def test_in_bfloat16_rows_stay_near_what_they_are_alone(family: str) -> None:
     assert isinstance(half, DecoderAdapter)
     given, owner = prompts(half), [0, 1, 2, 3, 0, 3]
     vectors = torch.randn(6, half.d_model, generator=torch.Generator().manual_seed(0))
-    edits = [Intervention(2, "add", vectors, torch.arange(6), torch.linspace(0, 2, 6))]
+    edits = [Intervention(2, "add", vectors, torch.arange(6), torch.linspace(0, 20, 6))]
     together = next_logprobs(half, given, owner, edits)
+    assert float((together[0] - together[4]).abs().max()) > HALF, "the same prompt at two strengths"
     for row, prompt in enumerate(owner):
         one = [
             Intervention(
