@@ -126,7 +126,7 @@ WRONG = [
     ([*WITH, "--top-p", "0"], "top_p must be above 0"),
     ([*WITH, "--temperature", "0"], "temperature must be above 0"),
     ([*WITH, "--temperature", "nan"], "temperature must be above 0"),
-    ([*WITH, "--frequency-penalty", "nan"], "frequency_penalty must be finite"),
+    ([*WITH, "--frequency-penalty", "nan"], "the frequency penalty must be a number"),
     ([*WITH, "--seed", "-1"], "'--seed'"),
     ([*WITH, "--device", "warp"], "device 'warp' is not usable"),
     ([*WITH, "--direction", "d.gguf"], "by itself"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,14 +13,16 @@ import torch
 from tests.tiny import cached_checkpoint
 from torch import Tensor
 
-from semhub import capture, steer
+from semhub import capture
 from semhub.errors import SelfCheckError
 from semhub.models import load, selfcheck, sites
 from semhub.models.base import Adapter, Encoded, Inputs
 from semhub.models.decoder import DecoderAdapter
 from semhub.models.loading import require
+from semhub.steer import Edit
 from semhub.types import Content
 
+steer = importlib.import_module("semhub.steer")  # the name in the package is the function
 Patch = pytest.MonkeyPatch
 Seed = Callable[[DecoderAdapter, Patch], None]
 
@@ -155,7 +158,7 @@ def embedding_read_raw(adapter: DecoderAdapter, patch: Patch) -> None:
 def write_rounds(adapter: DecoderAdapter, patch: Patch) -> None:
     exact = steer._apply
 
-    def rounded(adapter: Adapter, layer: int, edit: steer.Edit, states: Tensor) -> Tensor:
+    def rounded(adapter: Adapter, layer: int, edit: Edit, states: Tensor) -> Tensor:
         return exact(adapter, layer, edit, states).bfloat16().to(states)
 
     patch.setattr(steer, "_apply", rounded)
