@@ -184,6 +184,24 @@ def test_a_clean_run_is_not_talked_down(tmp_path: Path) -> None:
     assert "third language" not in said
 
 
+@pytest.mark.parametrize(
+    ("word", "native", "told"),
+    [("not_supported", 0.2, True), ("not_supported", 3.0, False), ("supported", 0.2, False)],
+)
+def test_a_model_that_nothing_steers_is_named(tmp_path: Path, word: str, native: float, told: bool) -> None:
+    folder = build(tmp_path / "run", n_grids=0)
+    check = {
+        "name": "words/zh: reference: the native direction",
+        "passed": True,
+        "value": native,
+        "detail": "",
+    }
+    verdict = {"spoke": "language", "prediction": "P3", "verdict": word, "checks": [check], "n_clusters": 90}
+    (folder / "verdicts.json").write_text(json.dumps([verdict]))
+    said = "\n".join(doubts(read_run(folder)))
+    assert ("moved the output by 0.20 nat only" in said) == told
+
+
 def test_a_run_with_almost_nothing_still_has_a_page_and_no_half_written_one(
     tmp_path: Path, folder: Path
 ) -> None:

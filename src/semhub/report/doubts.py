@@ -12,6 +12,7 @@ from semhub.report.words import PREDICTIONS, count, number
 
 CLOSE = 0.5  # a control at half of the effect is worth a sentence
 NEAR = 1.0  # nat
+NATIVE = "reference: the native direction"
 FEW_CLUSTERS = 60
 TWINS = ("twin", "twin_embeddings")
 
@@ -22,7 +23,8 @@ def doubts(run: Run) -> list[str]:
     for verdict in run.verdicts:
         where = f"{verdict.get('spoke')} {verdict.get('prediction')}"
         found += [
-            f"{where}: {text}" for text in (*_size(verdict), *_checks(verdict), *_controls(run, verdict))
+            f"{where}: {text}"
+            for text in (*_size(verdict), *_checks(verdict), *_blind(verdict), *_controls(run, verdict))
         ]
     found += [*_disagreements(run), *_losses(run), *_self_checks(run)]
     found += [str(text) for text in run.manifest.get("warnings", ())]
@@ -54,6 +56,19 @@ def _checks(verdict: Mapping[str, Any]) -> Iterator[str]:
     for check in verdict.get("checks") or ():
         if check.get("passed") is None or ("value" in check and finite(check["value"]) is None):
             yield f"the check “{check.get('name')}” was not made: {check.get('detail') or 'no reason on file'}."
+
+
+def _blind(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """Nothing was moved, and what should move it by its own language does not either."""
+    if verdict.get("prediction") != "P3" or verdict.get("verdict") != "not_supported":
+        return
+    for check in verdict.get("checks") or ():
+        moved = finite(check.get("value"))
+        if str(check.get("name")).endswith(NATIVE) and moved is not None and moved < NEAR:
+            yield (
+                f"the direction in the input's own type moved the output by {number(moved)} nat only: this model may "
+                "not do what the cases ask for, and then nothing can be steered."
+            )
 
 
 def _controls(run: Run, verdict: Mapping[str, Any]) -> Iterator[str]:
