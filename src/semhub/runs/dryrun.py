@@ -20,7 +20,6 @@ from semhub.runs.execute import prepare
 from semhub.runs.plan import contents
 from semhub.types import CaseSet, LensSet, PromptSet, SteerSet, TextSet
 
-
 STEERED, SAID = 8, 5  # conditions of a steering set: scored by the next token, and read as text
 
 
