@@ -85,6 +85,22 @@ def test_the_verdicts_are_those_of_the_card(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_is_pushed_in_the_hub_moves_the_output_where_the_card_says_so(name: str) -> None:
+    """At a size that takes seconds; a weak model of an absent hub may be untestable, and must not be supported."""
+    one = recipes()[name]
+    steered = {spoke: DECIDING[spoke, "P3"] for spoke in one.spokes if (spoke, "P3") in DECIDING}
+    found = judge(name, experiments=tuple(steered.values()), n=240 if "code" in steered else 120, twins=0)
+    verdicts = {v["spoke"]: v for v in found.verdicts if v["prediction"] == "P3"}
+    assert set(verdicts) == set(steered)
+    for verdict in verdicts.values():
+        if one.truth.P3 == "yes":
+            assert verdict["verdict"] == "supported", verdict
+        elif one.truth.P3 == "no":
+            assert verdict["verdict"] != "supported", verdict
+
+
+@pytest.mark.slow
 def test_training_again_gives_what_was_shipped(tmp_path: Path) -> None:
     """The same numbers on the same kind of processor, near ones and the same verdicts on another."""
     again = train(recipes()["mini-isolated"], tmp_path / "again", int(str(facts("mini-isolated")["seed"])))
