@@ -128,12 +128,12 @@ def race(
             after = floor.do(job)[clock]
             seconds[one.name].append(own)
             ratios[one.name].append(own / ((before + after) / 2))
-            seconds["floor"].append(before)
-            ratios["floor"].append(1.0)
+            seconds[floor.name].append(before)
+            ratios[floor.name].append(1.0)
             before = after
     for name, values in ratios.items():
-        if name != "floor":
-            print(f"  {job}: {name} {statistics.median(values):.3f} x the floor", flush=True)
+        if name != floor.name:
+            print(f"  {job}: {name} {statistics.median(values):.3f} x {floor.name}", flush=True)
     return {name: Timing(seconds[name], ratios[name], peaks[name]) for name in seconds}
 
 

@@ -38,18 +38,15 @@ def setup(folder: Path, inputs: dict) -> dict[str, Callable[[], Answer]]:
             hook.remove()
         return said[0, len(ids) :]
 
-    def job(part: int) -> Callable[[], Answer]:
-        todo = steering.steering(inputs, model.config.hidden_size, part)
+    todo = steering.steering(inputs, model.config.hidden_size, steering.FEW)
 
-        @torch.inference_mode()
-        def run() -> Answer:
-            prompts = [todo.prompts[owner] for owner in todo.owner]
-            said = [one(ids, added) for ids, added in zip(prompts, todo.added, strict=True)]
-            return {"tokens": np.stack([tokens.numpy() for tokens in said])}
+    @torch.inference_mode()
+    def few() -> Answer:
+        prompts = [todo.prompts[owner] for owner in todo.owner]
+        said = [one(ids, added) for ids, added in zip(prompts, todo.added, strict=True)]
+        return {"tokens": np.stack([tokens.numpy() for tokens in said])}
 
-        return run
-
-    return {"part": job(steering.PART), "few": job(steering.FEW)}
+    return {"few": few}
 
 
 if __name__ == "__main__":

@@ -7,15 +7,19 @@ batch here; padding on the left makes the last position one number for all rows,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 
-import pyvene
 import steering
 import torch
 from serve import Answer, serve
 from transformers import LlamaForCausalLM
+
+with redirect_stdout(sys.stderr):  # it speaks while it is imported
+    import pyvene
 
 
 def setup(folder: Path, inputs: dict) -> dict[str, Callable[[], Answer]]:

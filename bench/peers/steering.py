@@ -15,7 +15,10 @@ import torch
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 CONDITIONS = 5
 NEW_TOKENS = 16
-PART, FEW = 24, 2  # additions of the part that all contestants do, and of the small part that warms them up
+PART, FEW = (
+    24,
+    4,
+)  # additions of the part that is timed; of the fewer that the plain loop does, and all to compare
 BATCH_TOKENS = 4096
 NORM = 10.0  # of a vector: about that of the states it is added to, in the large model
 

@@ -162,9 +162,14 @@ def test_without_surface_words_the_concept_alone_is_confirmed(
 
 
 def test_one_dominant_word_alone_is_untestable() -> None:
-    one = verdicts(tables(reading(has_surface=False, concept=0.0, spread=0.0)))["P2"]
+    """Such a set has log-probabilities and no concept. A model that reads all words alike has, and no effect."""
+    rows = reading(has_surface=False)
+    alone = rows[rows["measure"] == "concept"].assign(measure="logprob")
+    one = verdicts(tables(alone))["P2"]
     assert one["verdict"] == "untestable"
     assert "one dominant word alone" in str(one["reason"])
+    flat = verdicts(tables(reading(has_surface=False, concept=0.0, spread=0.0)))["P2"]
+    assert flat["verdict"] == "not_supported"
 
 
 def test_a_negative_concept_is_not_read_even_if_the_words_shuffled_are_worse() -> None:

@@ -229,7 +229,7 @@ def _lens(
             subsets,
             null,
             stand_ins=bool(ready.stand_ins),
-            concept=case_set.deciding or len(distinct) > 1,  # one word has no concept beyond zero
+            concept=len(distinct) > 1,  # one word has no other to compare with
         ),
         experiment=case_set.experiment,
         variant=case_set.variant,

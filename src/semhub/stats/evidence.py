@@ -18,7 +18,6 @@ ALPHA = 0.05
 MIN_CLUSTERS = 30
 TWIN_KINDS = {"twin": "re-initialised weights", "twin_embeddings": "trained embeddings only"}
 MARGIN = "negative_margin"
-ZERO = 1e-9  # nat
 NEEDS_TWINS = (
     "near misses alone do not tell where the two sides share words, and no twins were run (--twins K)"
 )
@@ -195,15 +194,15 @@ def dominant_reading(
     has_surface = table is None or ("concept", "surface") in table.parts
     measure, condition = ("concept_diff", "matched") if has_surface else ("concept", "dominant")
     start = _start(tables, experiment, variant, measure, condition)
+    if table is not None and start.n == 0 and ("logprob", "dominant") in table.parts:
+        start = _start(tables, experiment, variant, "logprob", "dominant")
+        alone = f"{variant} has one dominant word alone: there is no other to compare with"
+        return replace(start, untestable=start.untestable or alone)
     if start.untestable:
         return start
     select, confirm = tables[experiment, f"{variant}/{SELECT}"], tables[experiment, f"{variant}/{CONFIRM}"]
     chosen_on = _mean(select, measure, condition)
     concept = _mean(select, "concept", "dominant")
-    if not np.abs(_mean(tables[experiment, variant], "concept", "dominant")).max() > ZERO:
-        return replace(
-            start, untestable=f"{variant} has one dominant word alone: there is no other to compare with"
-        )
     n_layers = len(chosen_on) - 1
     threshold = max(0.0, float(chosen_on[1:n_layers].max(initial=0)) / 2)
     band = choose_band((chosen_on > 0) & (chosen_on >= threshold) & (concept > 0), chosen_on, n_layers)
