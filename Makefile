@@ -16,7 +16,7 @@ help:
 	@echo "make test     the fast tests"
 	@echo "make slow     the slow tests"
 	@echo "make lint     ruff, format check, mypy"
-	@echo "make bench    time and memory against the bare forward pass and other packages; writes docs/bench.md"
+	@echo "make bench    time and memory against the bare forward pass and other packages; writes docs/bench*.md"
 	@echo "make clean    remove $(VENV) and the benchmark's environments"
 
 install: $(STAMP)
@@ -48,6 +48,7 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python bench/run.py --peers --write docs/bench.md
+	@$(BIN)/python bench/steer.py --write docs/bench-steer.md
 
 clean:
 	rm -rf $(VENV) bench/.envs
