@@ -271,7 +271,12 @@ def test_a_prompt_beyond_the_positions_is_refused(llama: DecoderAdapter) -> None
 
 def test_out_of_memory_halves_the_batch(llama: DecoderAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
     given, owner = prompts(llama), [0] * 8
-    whole = generate(llama, given, owner, new_tokens=2)
+    edits = [
+        Intervention(
+            1, "add", torch.ones(1, llama.d_model), torch.zeros(8, dtype=torch.long), torch.arange(8.0)
+        )
+    ]
+    whole = generate(llama, given, owner, edits, new_tokens=2)
     sizes: list[int] = []
     plain = type(llama).forward
 
@@ -282,8 +287,43 @@ def test_out_of_memory_halves_the_batch(llama: DecoderAdapter, monkeypatch: pyte
         plain(self, inputs, past)
 
     monkeypatch.setattr(type(llama), "forward", limited)
-    assert generate(llama, given, owner, new_tokens=2) == whole
+    assert generate(llama, given, owner, edits, new_tokens=2) == whole
     assert max(sizes) > 2
+
+
+def test_rows_that_are_alike_are_run_once(llama: DecoderAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strength 0 is no edit, whatever the vector; another place, vector or strength is another row."""
+    given, n = prompts(llama), 7
+    owner = [0, 0, 0, 1, 0, 0, 0]
+    vectors = torch.randn(2, llama.d_model, generator=torch.Generator().manual_seed(1))
+    which, strength = torch.tensor([0, 1, 0, 0, 0, 1, 0]), torch.tensor([0.0, 0, 3, 0, 3, 3, 3])
+    places = [(-1,)] * 6 + [(-2,)]
+    edits = [Intervention(1, "add", vectors, which, strength, places)]
+    tokens = torch.arange(2 * n).view(n, 2)
+    single = [
+        next_logprobs(
+            llama,
+            given,
+            owner[i : i + 1],
+            [Intervention(1, "add", vectors, which[i : i + 1], strength[i : i + 1], places[i : i + 1])],
+            tokens=tokens[i : i + 1],
+        )
+        for i in range(n)
+    ]
+    sizes: list[int] = []
+    plain = type(llama).forward
+
+    def counted(self, inputs, past=None):  # type: ignore[no-untyped-def]
+        sizes.append(len(inputs.ids))
+        plain(self, inputs, past)
+
+    monkeypatch.setattr(type(llama), "forward", counted)
+    together = next_logprobs(llama, given, owner, edits, tokens=tokens)
+    torch.testing.assert_close(together, torch.cat(single))
+    assert max(sizes) == 5  # rows 0 and 1 are one, rows 2 and 4 are one
+    said = generate(llama, given, owner, edits, new_tokens=3)
+    assert said[0] == said[1]
+    assert said[2] == said[4]
 
 
 HALF = 0.25  # nat: bfloat16 keeps 8 bits, and a batch sums in another order than a row alone

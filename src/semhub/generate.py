@@ -1,7 +1,8 @@
 """What a model says under edits: the next token's scores, and generated text, of many rows in few passes.
 
 A row is a prompt with its own vectors and strengths. Columns before the first edited one are the same in every row of
-a prompt: they are read once for each prompt, and their keys and values are shared. A row gives what it gives alone.
+a prompt: they are read once for each prompt, and their keys and values are shared; so are whole rows that are alike.
+A row gives what it gives alone.
 """
 
 from __future__ import annotations
@@ -63,17 +64,24 @@ def next_logprobs(
     out = torch.empty(len(rows), width)
     done = 0
 
+    _check(adapter, prompts, rows, interventions, 0, batch_tokens)
+    alike = _alike(rows, interventions)
+
     def score(batch: _Batch) -> Tensor:
-        at = torch.tensor(batch.rows)
+        at = torch.tensor([row for first in batch.rows for row in alike[first]])
         logprobs = batch.logits().float().log_softmax(dim=-1)
+        own = torch.tensor([i for i, first in enumerate(batch.rows) for _ in alike[first]]).to(
+            logprobs.device
+        )
         if tokens is None:
-            out[at] = logprobs.cpu()
+            out[at] = logprobs[own].cpu()
         else:
             wanted = tokens[at].to(logprobs.device)
-            out[at] = logprobs.gather(1, wanted.clamp_min(0)).masked_fill(wanted < 0, -torch.inf).cpu()
+            found = logprobs[own[:, None], wanted.clamp_min(0)]
+            out[at] = found.masked_fill(wanted < 0, -torch.inf).cpu()
         return at
 
-    for at in _each_batch(adapter, prompts, rows, interventions, 0, batch_tokens, score):
+    for at in _each_batch(adapter, prompts, rows, interventions, 0, batch_tokens, score, list(alike)):
         done += len(at)
         if progress is not None:
             progress(done)
@@ -106,15 +114,21 @@ def generate(
         raise UsageError(f"{len(rows)} rows that are sampled need as many seeds, not {len(seeds)}.")
     out: list[tuple[int, ...]] = [()] * len(rows)
     done = 0
+    _check(adapter, prompts, rows, interventions, new_tokens, batch_tokens)
+    alike = _alike(rows, interventions) if sampling is None else {row: [row] for row in range(len(rows))}
 
     def decode(batch: _Batch) -> dict[int, list[int]]:
         draw = None if sampling is None else _Draw(sampling, [seeds[row] for row in batch.rows])
         return _decode(batch, new_tokens, draw, stop, keep_end)
 
-    for said in _each_batch(adapter, prompts, rows, interventions, new_tokens, batch_tokens, decode):
-        for row, tokens in said.items():
-            out[row] = tuple(tokens)
-        done += len(said)
+    batches = _each_batch(
+        adapter, prompts, rows, interventions, new_tokens, batch_tokens, decode, list(alike)
+    )
+    for said in batches:
+        for first, tokens in said.items():
+            for row in alike[first]:
+                out[row] = tuple(tokens)
+            done += len(alike[first])
         if progress is not None:
             progress(done)
     return out
@@ -146,6 +160,43 @@ def continuation_logprobs(
         for i in dict.fromkeys(part.content.tolist()):
             out[i] = scores[part.content == i]
     return out
+
+
+def _check(
+    adapter: Adapter,
+    prompts: Sequence[Encoded],
+    rows: Sequence[int],
+    interventions: Sequence[Intervention],
+    new_tokens: int,
+    batch_tokens: int,
+) -> None:
+    """Raises UsageError for what cannot be run."""
+    if batch_tokens < 1:
+        raise UsageError(f"batch_tokens must be at least 1, not {batch_tokens}.")
+    if any(not 0 <= row < len(prompts) for row in rows):
+        raise UsageError(f"a row asks for a prompt beyond the {len(prompts)} there are.")
+    lengths = [len(prompts[owner].ids) for owner in rows]
+    if adapter.max_positions is not None and rows and max(lengths) + new_tokens > adapter.max_positions:
+        raise UsageError(
+            f"a prompt of {max(lengths)} tokens and {new_tokens} new ones do not fit into the model's "
+            f"{adapter.max_positions} positions."
+        )
+    check(adapter, interventions, lengths)
+
+
+def _alike(rows: Sequence[int], interventions: Sequence[Intervention]) -> dict[int, list[int]]:
+    """The first of the rows that have one prompt and one set of edits -> all of them; strength 0 is no edit."""
+    found: dict[object, list[int]] = {}
+    strengths = [one.strength.tolist() for one in interventions]
+    which = [one.which.tolist() for one in interventions]
+    for row, prompt in enumerate(rows):
+        edits = [
+            (i, which[i][row], strengths[i][row], tuple(one.places(row)))
+            for i, one in enumerate(interventions)
+            if strengths[i][row] != 0
+        ]
+        found.setdefault((prompt, *edits), []).append(row)
+    return {same[0]: same for same in found.values()}
 
 
 class _Draw:
@@ -260,23 +311,15 @@ def _each_batch(
     new_tokens: int,
     batch_tokens: int,
     work: Callable[[_Batch], T],
+    wanted: Sequence[int],
 ) -> Iterator[T]:
-    """What `work` makes of each batch: rows by the length of their prompts, longest first, one prompt's together.
+    """What `work` makes of each batch of the wanted rows: by the length of their prompts, longest first, one prompt's
+    together.
 
     Out of memory halves the batch and goes on; ModelError if one row alone does not fit.
     """
-    if batch_tokens < 1:
-        raise UsageError(f"batch_tokens must be at least 1, not {batch_tokens}.")
-    if any(not 0 <= row < len(prompts) for row in rows):
-        raise UsageError(f"a row asks for a prompt beyond the {len(prompts)} there are.")
     lengths = [len(prompts[owner].ids) for owner in rows]
-    if adapter.max_positions is not None and rows and max(lengths) + new_tokens > adapter.max_positions:
-        raise UsageError(
-            f"a prompt of {max(lengths)} tokens and {new_tokens} new ones do not fit into the model's "
-            f"{adapter.max_positions} positions."
-        )
-    check(adapter, interventions, lengths)
-    pending = sorted(range(len(rows)), key=lambda row: (-lengths[row], rows[row], row))
+    pending = sorted(wanted, key=lambda row: (-lengths[row], rows[row], row))
     while pending:
         longest = lengths[pending[0]] + new_tokens
         chosen = pending[: max(1, batch_tokens // longest)]

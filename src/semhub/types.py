@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,16 @@ class Text:
     text: str
 
 
-Part = Text  # images and sounds join this union with their spokes
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture: where its file lies, or the bytes of such a file. `semhub.pictures` opens it."""
+
+    path: str = ""
+    data: bytes = field(default=b"", repr=False)
+
+
+Part = Text | Image  # sounds join this union with their spoke
+IMAGE = "\N{OBJECT REPLACEMENT CHARACTER}"  # stands for one picture in a content's text
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +37,35 @@ class Content:
     parts: tuple[Part, ...]
 
     @classmethod
-    def of(cls, text: str) -> Content:
-        return cls((Text(text),))
+    def of(cls, *parts: str | Part) -> Content:
+        return cls(tuple(Text(part) if isinstance(part, str) else part for part in parts))
 
     @property
     def text(self) -> str:
-        return "".join(part.text for part in self.parts)
+        """The parts in order, each picture as the one character IMAGE."""
+        return "".join(part.text if isinstance(part, Text) else IMAGE for part in self.parts)
+
+    @property
+    def images(self) -> tuple[tuple[int, Image], ...]:
+        """(the character of `text` that stands for it, the picture), in order."""
+        found, at = [], 0
+        for part in self.parts:
+            if isinstance(part, Image):
+                found.append((at, part))
+            at += len(part.text) if isinstance(part, Text) else 1
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """The positions of a picture, or of part of it.
+
+    at: the picture's character in the content's text. mask: the bytes of a greyscale PNG of the picture's size, white
+    inside; a position belongs to it when more than half of its patch does. Empty: all positions of the picture.
+    """
+
+    at: int
+    mask: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +92,7 @@ class LensCase:
 
     words: condition (`dominant`, `surface`, `control`, `third_language`, `echo`, or a role) -> the words of that
     group. A group is scored as its best word. Words are given without surrounding spaces.
+    area: if given, the case is read at all positions of the area; its scores are means over them.
     stratum: cases are centred and compared within their stratum alone: what it tells by itself, as the place of an
     argument tells its parameter's name, is no reading of the word.
     next_word: if given, the position is the token before the one that starts at `at` (or at the space before it)
@@ -75,14 +109,19 @@ class LensCase:
     next_word: str = ""
     next_token: bool = False
     stratum: str = ""
+    area: Area | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a state is read or written: the last token that ends at or before the character `at` of the content."""
+    """Where a state is read: the last token that ends at or before the character `at` of the content.
+
+    area: the mean state over its positions instead.
+    """
 
     content: Content
     at: int
+    area: Area | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +153,7 @@ class SteerCase:
     directions: condition -> direction; `hypothesis` always, `wrong_concept` and `native` where they exist.
     new, old: words of the *input's* data type that may come next, whose log-odds at the output should move towards
     `new`. An empty `old` is the token that the unsteered model puts first. answer: what the set's parser compares with.
+    area: if given, all its positions are written; the output is read after the whole content, and `at` is not used.
     """
 
     case_id: str
@@ -124,6 +164,7 @@ class SteerCase:
     new: tuple[str, ...]
     old: tuple[str, ...] = ()
     answer: str = ""
+    area: Area | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +224,8 @@ class SteerSet:
     rows of their own (`variant/name`). A parser takes (steered text, unsteered text, case) and says `success`,
     `unchanged`, `other` or `unparseable`, or `skip` where the unsteered text already rules the case out. new_tokens:
     how many are generated, greedily, for it. strengths: the multiples of the direction that are tried, ascending.
+    how: the direction is added to the states or put in their place. onward: it is written at its layer and at all after
+    it up to L-1 (the authors' way with pictures).
     """
 
     experiment: str
@@ -195,6 +238,8 @@ class SteerSet:
     strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     readings: Mapping[str, Parser] = field(default_factory=dict)
     new_tokens: int = 8
+    how: Literal["add", "replace"] = "add"
+    onward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +335,7 @@ class Experiment:
 
     build: the request -> the case sets and the provenance of what they were made from.
     question: one sentence, what is compared. if_false: what would be seen if the hypothesis were false.
+    needs: what a model must be able to take, `text` or `image`.
     """
 
     id: str
@@ -299,3 +345,4 @@ class Experiment:
     question: str
     if_false: str
     build: Callable[[Request], tuple[list[CaseSet], list[Provenance]]]
+    needs: str = "text"
