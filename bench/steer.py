@@ -6,14 +6,16 @@ The job is that of `peers/steering.py`: additions x 5 conditions x 7 strengths o
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import CalledProcessError
 
 from contest import STEERING_PEERS, Contestant, Timing, race
-from job import FULL, SMOKE, make
+from job import FULL, SMOKE, Size, make
 from run import ROOT, machine
 
 TARGETS = {"loop": 6.0, **dict.fromkeys(STEERING_PEERS, 2.0)}
@@ -77,6 +79,8 @@ def main() -> int:
         *side_table(timings, shares, rows),
         *(f"| {name} | not run: {reason} | | | | | |" for name, reason in failed.items()),
         "",
+        *bound(folder, size),
+        "",
         "Peak memory of semhub above the loaded model, 840 combinations:",
         "",
         "| --batch-tokens | MB |",
@@ -119,6 +123,26 @@ def side_table(
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def bound(folder: Path, size: Size) -> list[str]:
+    """How many multiply-adds fewer semhub needs than one who reads every row's prompt: all the gain there can be."""
+    sys.path.insert(0, str(ROOT / "bench" / "peers"))
+    from steering import CONDITIONS, NEW_TOKENS, PART, STRENGTHS, steering
+
+    inputs = json.loads((folder / "inputs.json").read_text(encoding="utf-8"))
+    prompts = steering(inputs, size.width, PART).prompts
+    rows, distinct = len(STRENGTHS) * CONDITIONS, (len(STRENGTHS) - 1) * CONDITIONS + 1
+    block = 4 * size.width**2 + 3 * size.width * size.inner
+    decoded = (NEW_TOKENS - 1) * size.layers * block + NEW_TOKENS * size.width * size.vocab
+    tokens = sum(map(len, prompts)) / len(prompts)
+    every = rows * (tokens * size.layers * block + decoded)
+    shared = (tokens - 1) * size.layers * block + distinct * (size.layers * block + decoded)
+    return [
+        f"A prompt has {tokens:.1f} tokens, {NEW_TOKENS} are generated: reading the shared tokens once, and rows of "
+        f"strength 0 once, saves multiply-adds by a factor of {every / shared:.2f} against rows that are each read in "
+        "full. Where the processor is busy throughout, as it is with these batches, no more than that can be gained."
+    ]
 
 
 def share(one: Contestant, loop: Contestant) -> str:

@@ -42,6 +42,11 @@ MEASURES = (
         "log-odds of the new over the old word at the output, steered minus unsteered",
     ),
     (
+        "loss",
+        "nat",
+        "log-odds of the model's own next token lost without the directions' subspace (necessity)",
+    ),
+    (
         "success, unchanged, other, unparseable",
         "0/1",
         "strict reading of the steered text (what the unsteered text already rules out is left out)",

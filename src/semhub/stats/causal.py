@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semhub.stats.bootstrap import Floats, mean_interval
-from semhub.stats.dose import HYPOTHESIS, MEASURE, OVER, REAL, Choice, choose_from_rows
+from semhub.stats.dose import HYPOTHESIS, LOSS, MEASURE, OVER, REAL, Choice, choose_from_rows
 from semhub.stats.evidence import ALPHA, MIN_CLUSTERS, Check, Evidence, Tables, detectable_effect
 from semhub.stats.permutation import sign_flips
 from semhub.stats.split import CONFIRM
@@ -85,6 +85,7 @@ def causal(tables: Tables, experiment: str, variant: str, seed: int, n_draws: in
     native = _moved(confirm.steered(MEASURE, "native"), choice)
     if native is not None:
         checks.append(_reference(native))
+    checks += _necessary(tables, experiment, variant)
     checks.append(_fluent(confirm))
     absent = [check.detail for check in checks if check.detail.startswith(MISSING)]
     undecided = bool(absent) and all(check.passed for check in checks)
@@ -156,6 +157,23 @@ def _reference(native: Moved) -> Check:
         f"log-odds moved by {mean:+.2f} nat by the direction in the input's own type, n = {n}; not tested"
     )
     return Check("reference: the native direction", True, mean, detail)
+
+
+def _necessary(tables: Tables, experiment: str, variant: str) -> list[Check]:
+    """Shown, never tested: what both types lose without the subspace that the directions span."""
+    found = []
+    for side, words in (("spoke", "the input's type"), ("dominant", "the dominant type")):
+        table = tables.get((experiment, f"{variant}/necessity/{side}"))
+        own = None if table is None else table.cases(LOSS, HYPOTHESIS)
+        real = None if table is None else table.cases(LOSS, REAL)
+        if own is not None and real is not None:
+            mean, other, n = float(own.values.mean()), float(real.values.mean()), own.values.shape[1]
+            detail = (
+                f"{words} loses {mean:+.2f} nat of its own next token without the directions' subspace, "
+                f"{other:+.2f} without one of as many real differences, n = {n}; not tested"
+            )
+            found.append(Check(f"reference: necessity for {words}", True, mean, detail))
+    return found
 
 
 def _ranked(moved: Moved, draws: Moved) -> Check:

@@ -15,12 +15,13 @@ from semhub.stats.bootstrap import (
     interval_of_draws,
     mean_interval,
 )
-from semhub.stats.dose import HYPOTHESIS, MEASURE, OVER
+from semhub.stats.dose import HYPOTHESIS, LOSS, LOSS_OVER, MEASURE, OVER
 from semhub.stats.tables import Steered, VariantTable
 
 PERPLEXITY = "perplexity"
 TEXT = ("success", "unchanged", "other", "unparseable", PERPLEXITY)
 WRONG_WAY = "moved_wrong_way"
+OVERS = {MEASURE: OVER, LOSS: LOSS_OVER}
 INTERVAL = f"cluster bootstrap, expanded percentile {LEVEL:.0%}"
 COLUMNS = ("layer", "strength", "estimate", "ci_low", "ci_high", "n", "n_clusters")
 
@@ -34,26 +35,26 @@ def summarise_steered(
 ) -> Iterator[pd.DataFrame]:
     """The results of one measure and condition: columns of COLUMNS, `measure`, `condition` and `method`.
 
-    Of `delta_logit` also, per case, the hypothesis less this control, and the share of cases that the hypothesis
-    moved the wrong way.
+    Of `delta_logit` and `loss` also, per case, the hypothesis less this control; of `delta_logit` the share of cases
+    that the hypothesis moved the wrong way.
     """
     view = table.steered(measure, condition)
     if view is None:
         return
     method = f"median over cases; {INTERVAL}" if measure == PERPLEXITY else f"mean over cases; {INTERVAL}"
     yield _frame(table, view, measure, condition, seed, n_draws).assign(method=method)
-    if measure != MEASURE:
+    if measure not in OVERS:
         return
-    if condition == HYPOTHESIS:
+    if condition == HYPOTHESIS and measure == MEASURE:
         share = np.where(np.isfinite(view.values), view.values < 0, np.nan)
         wrong = Steered(share, view.present, view.layers, view.strengths, view.clusters, view.case_ids)
         frame = _frame(table, wrong, WRONG_WAY, condition, seed, n_draws)
         yield frame.assign(method=f"share of cases with log-odds moved below zero; {INTERVAL}")
-    else:
+    elif condition != HYPOTHESIS:
         hypothesis = table.steered(measure, HYPOTHESIS)
         over = None if hypothesis is None else less(hypothesis, view)
         if over is not None:
-            frame = _frame(table, over, OVER, condition, seed, n_draws)
+            frame = _frame(table, over, OVERS[measure], condition, seed, n_draws)
             yield frame.assign(method=f"mean over cases of hypothesis less {condition}; {INTERVAL}")
 
 
