@@ -47,17 +47,17 @@ WRONG_USE = [
     (["run", "--preset", "warm"], "option preset", "'quick', 'paper' or 'full'"),
     (["run", "--lens", "tuned"], "option lens", "'final_norm' or 'paper'"),
     (["run", "--engine", "ray"], "--engine ray", "--shard I/N"),
-    (["run", "--spoke", "vision"], "unknown spoke 'vision'", "arithmetic, code, language"),
+    (["run", "--spoke", "audio"], "unknown spoke 'audio'", "arithmetic, code, language"),
     (
-        ["run", "--experiment", "vision.steer"],
-        "unknown experiment 'vision.steer'",
+        ["run", "--experiment", "audio.steer"],
+        "unknown experiment 'audio.steer'",
         "semhub list experiments",
     ),
     (["run", "--spoke", "language", "--experiment", "arithmetic.lens"], "no experiment is left", "language"),
     (["run", "--languages", "xx"], "en, zh, es, not xx", "--data"),
     (["run", "--dominant", "xx"], "xx", "--dominant"),
     (["run", "--data", "pairs"], "--data pairs", "NAME=PATH"),
-    (["run", "--data", "coco=x"], "--data coco", "there are cedict"),
+    (["run", "--data", "esc50=x"], "--data esc50", "there are cedict"),
     (["run", "--data", "pairs=a", "--data", "pairs=b"], "--data pairs", "twice"),
     (["run", "--data", "pairs=/nothing/here"], "/nothing/here does not exist", "--data pairs=PATH"),
     (["run", "--data", "counts=/nothing/here"], "/nothing/here does not exist", "--data counts=PATH"),
@@ -105,12 +105,15 @@ def vision(folder: Path) -> Path:
     return save(transformers.ViTForImageClassification(config), folder, tokenizer=False)
 
 
-def vision_language(folder: Path) -> Path:
+def without_a_tower(folder: Path) -> Path:
+    """A llava by its configuration, whose weights are those of its text model alone."""
     tiny_checkpoint("llama", folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (folder / "config.json").write_text(
-        json.dumps({**config, "model_type": "llava", "vision_config": {}}), encoding="utf-8"
-    )
+    text = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    tower = {"model_type": "clip_vision_model", "hidden_size": 16, "intermediate_size": 32, "image_size": 16}
+    tower |= {"num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 8}
+    config = {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], "dtype": "float32"}
+    config |= {"text_config": text, "vision_config": tower, "image_token_id": 5}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
 
 
@@ -166,7 +169,7 @@ def missing(folder: Path) -> Path:
         (encoder, "is a BertForMaskedLM (bert), not a decoder"),
         (encoder_decoder, "is an encoder-decoder"),
         (vision, "is a ViTForImageClassification (vit), not a decoder"),
-        (vision_language, "is a vision-language model"),
+        (without_a_tower, "the checkpoint lacks"),
         (without_offsets, "CanineTokenizer gives no character offsets"),
     ],
 )

@@ -30,16 +30,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "registry": LEAVES | {"spokes"},
     "results": LEAVES,
-    "lab.world": LEAVES,
-    "data": LEAVES | {"lab.world"},
+    "lab.world": LEAVES | {"pictures"},
+    "data": LEAVES | {"lab.world", "pictures"},
     "spokes": LEAVES | {"data"},
     "organisms": LEAVES | {"registry"},
-    "models": LEAVES | {"registry", "organisms", "models.selfcheck"},
-    "models.selfcheck": LEAVES | {"models", "capture", "lens", "steer"},
+    "models": LEAVES | {"registry", "organisms", "models.selfcheck", "pictures"},
+    "models.selfcheck": LEAVES | {"models", "capture", "lens", "steer", "pictures"},
     "capture": LEAVES | {"models.base", "models.sites"},
     "lens": LEAVES | {"models.base", "capture"},
     "steer": LEAVES | {"models.base", "models.sites"},
     "generate": LEAVES | {"models.base", "models.past", "models.sites", "capture", "steer"},
+    "pictures": LEAVES,
     "gguf": LEAVES,
     "directions": LEAVES | {"models.base", "capture", "gguf"},
     "stats": LEAVES | {"registry", "results"},
@@ -54,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lab.sweep": PROOF | {"registry"},
     "lab.cli": LEAVES | {"lab", "lab.prove", "lab.sweep"},
     "runs": LEAVES
-    | {"registry", "results", "data", "spokes", "organisms", "models"}
+    | {"registry", "results", "data", "spokes", "organisms", "models", "pictures"}
     | {"capture", "lens", "steer", "generate", "stats", "measures", "figures", "report"},
 }
 FREE = {
@@ -83,7 +84,8 @@ WITHOUT_TORCH = {
     "report",
 }
 HOOKS = {"register_forward_hook", "register_forward_pre_hook", "register_module_forward_hook"}
-MAY_HOOK = {"models.sites"}  # where layers are; only capture reads there and only steer writes
+# Where layers are: only capture reads there and only steer writes. Training swaps states of what it trains.
+MAY_HOOK = {"models.sites", "lab.vision.parts"}
 PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 

@@ -14,13 +14,15 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from semhub import report as reporting
 from semhub.catalogue import check_data_names
 from semhub.data import files
-from semhub.errors import DataError, UsageError
+from semhub.errors import DataError, ModelError, UsageError
 from semhub.measures import similarity as measure
 from semhub.measures.grid import grid as make_grid
 from semhub.models.base import Adapter
 from semhub.patching import Patched, patch
+from semhub.pictures import size
 from semhub.results import read_rows
 from semhub.runs.config import RunConfig, make_config
+from semhub.runs.embed import embed_pictures
 from semhub.runs.execute import execute
 from semhub.runs.shard import pair_rows, pair_states
 from semhub.runs.store import RESULTS, Store
@@ -29,11 +31,13 @@ from semhub.stats.summary import summarise
 from semhub.stats.tables import by_variant
 from semhub.stats.verdict import verdict_of
 from semhub.steering import Steered, steer
-from semhub.types import Content, Kept, Pair, PairSet
+from semhub.types import IMAGE, Content, Image, Kept, Pair, PairSet
 
 __all__ = ["Grid", "Patched", "Run", "Steered", "lens", "patch", "run", "similarity", "steer", "test"]
 OWN = "own.similarity"
-PairTexts = Iterable[tuple[str, str] | Pair]
+MARKER = "<image>"
+Picture = str | Path | bytes | Image
+PairTexts = Iterable[tuple[str | Image, str | Image] | Pair]
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,45 @@ class Grid:
     data: dict[str, Any]
 
     def to_frame(self) -> pd.DataFrame:
-        """Columns layer, position, input_token, rank (0 = nearest), token, p, language."""
+        """Columns layer, position, input_token, rank (0 = nearest), token, p, language.
+
+        With pictures also image (which one), row and column of the patch, missing where a position has none.
+        """
+        positions = self.data.get("positions") or range(len(self.data["tokens"]))
         rows = [
-            (layer, position, self.data["tokens"][position], rank, one["token"], one["p"], one["language"])
+            (layer, position, token, rank, one["token"], one["p"], one["language"])
             for layer, cells in zip(self.data["layers"], self.data["cells"], strict=True)
-            for position, cell in enumerate(cells)
+            for position, token, cell in zip(positions, self.data["tokens"], cells, strict=True)
             for rank, one in enumerate(cell)
         ]
-        return pd.DataFrame(
+        text = pd.DataFrame(
             rows, columns=["layer", "position", "input_token", "rank", "token", "p", "language"]
+        )
+        pictures = self.data.get("pictures") or []
+        if not pictures:
+            return text
+        frames = [text, *(self._patches(i, one) for i, one in enumerate(pictures))]
+        whole = pd.concat(frames, ignore_index=True).sort_values(["layer", "position", "rank"], kind="stable")
+        return whole.astype(dict.fromkeys(("image", "row", "column"), "Int64")).reset_index(drop=True)
+
+    def _patches(self, image: int, picture: Mapping[str, Any]) -> pd.DataFrame:
+        across, words = int(picture["columns"]), picture["words"]
+        return pd.DataFrame(
+            {
+                "layer": layer,
+                "position": position,
+                "input_token": IMAGE,
+                "rank": rank,
+                "token": words[word][0],
+                "p": p,
+                "language": words[word][1],
+                "image": image,
+                "row": patch // across if across else None,
+                "column": patch % across if across else None,
+            }
+            for layer, tops, shares in zip(self.data["layers"], picture["top"], picture["p"], strict=True)
+            for patch, position in enumerate(picture["positions"])
+            for rank, (word, p) in enumerate(zip(tops[patch], shares[patch], strict=True))
         )
 
     def html(self) -> str:
@@ -71,23 +105,64 @@ class Grid:
         yield reporting.grid_rich(self.data)
 
 
-def lens(model: Adapter, text: str, *, top_k: int = 5, mode: str = "final_norm") -> Grid:
-    """Reads every layer and position of a text. Raises DataError for an empty text, UsageError for a wrong
-    mode or a `top_k` that is below 1 or above the number of tokens."""
+def lens(
+    model: Adapter,
+    text: str,
+    *,
+    images: Iterable[Picture] | None = None,
+    top_k: int = 5,
+    mode: str = "final_norm",
+) -> Grid:
+    """Reads every layer and position of a text, and every patch of its pictures.
+
+    images: files, bytes of such files, or `Image`s; each stands where the text says `<image>`, or all before a text
+    that says it nowhere. Raises DataError for an empty text or a picture that cannot be read, UsageError for a
+    picture too many or too few, a wrong mode, or a `top_k` below 1 or above the number of tokens, and ModelError for
+    a model that takes no pictures.
+    """
     if top_k < 1:
         raise UsageError(f"top_k is at least 1, not {top_k}.")
     if top_k > model.n_tokens:
         raise UsageError(f"top_k is at most {model.n_tokens:,}, the number of tokens, not {top_k:,}.")
-    if not text:
+    content = Content.of(text) if images is None else content_of(text, images)
+    if not content.text:
         raise DataError("the text is empty: there is nothing to read.")
-    found = make_grid(model, Content.of(text), top_k=top_k, mode=mode)  # type: ignore[arg-type]
-    return Grid({"experiment": "", "case_id": "", "title": text, "dominant": "", **found})
+    if content.images and "image" not in model.takes:
+        raise ModelError(f"{model.name} takes no pictures. Give a text alone, or a vision-language model.")
+    found = make_grid(model, content, top_k=top_k, mode=mode)  # type: ignore[arg-type]
+    embed_pictures(model, content, found)
+    return Grid({"experiment": "", "case_id": "", "title": content.text, "dominant": "", **found})
+
+
+def content_of(text: str, images: Iterable[Picture]) -> Content:
+    """The text with each picture where it says `<image>`, or with all before it.
+
+    Raises UsageError where pictures and places do not match, and DataError for what is no picture.
+    """
+    made = [one if isinstance(one, Image) else _image(one) for one in images]
+    for image in made:
+        size(image)
+    before, *after = text.split(MARKER)
+    if not after:
+        return Content.of(*made, *([text] if text else []))
+    if len(after) != len(made):
+        given = {0: "no picture is", 1: "1 picture is"}.get(len(made), f"{len(made)} pictures are")
+        times = {1: "once", 2: "twice"}.get(len(after), f"{len(after)} times")
+        raise UsageError(
+            f"the text says {MARKER} {times} and {given} given: one --image (in Python, one of images=) for each."
+        )
+    parts = [part for image, stretch in zip(made, after, strict=True) for part in (image, stretch)]
+    return Content.of(*(part for part in (before, *parts) if part))
+
+
+def _image(one: str | Path | bytes) -> Image:
+    return Image(data=one) if isinstance(one, bytes) else Image(path=str(one))
 
 
 def similarity(model: Adapter, pairs: PairTexts, *, batch_tokens: int = 4096) -> pd.DataFrame:
     """Rows of cosine, paper_score (raw and centred) and retrieval for each pair and layer, as in the shard table.
 
-    pairs: (a, b) texts of equal meaning, or a spoke's pairs. States are those of each text's last token.
+    pairs: (a, b) of equal meaning, texts or `Image`s, or a spoke's pairs. States are those of each text's last token.
     """
     case_set = _pair_set(pairs)
     return measure.case_rows(pair_states(model, case_set, batch_tokens, None), OWN, case_set.variant)
@@ -122,6 +197,8 @@ def _own_pairs(pairs: pd.DataFrame | str | Path) -> list[Pair]:
 
 def _own_pair(i: int, where: str, row: Mapping[Any, Any]) -> Pair:
     for key in ("a", "b"):
+        if isinstance(row.get(key), Image):
+            continue
         if not isinstance(row.get(key), str) or not row[key].strip():
             given = repr(row[key]) if key in row else f"only {', '.join(map(str, row))}"
             raise DataError(f"{where}: no text under {key!r}, but {given}.")

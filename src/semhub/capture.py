@@ -1,13 +1,14 @@
 """The only code that reads hidden states.
 
 The forward pass is the floor: hooks copy the asked positions out on the device, nothing else is kept, the
-unembedding is not run, and a content is cut after its last asked position (no position reads a later one).
+unembedding is not run, and a content is cut after its last asked position (no position reads a later one, but
+within a picture or a prefix, which are read whole).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -62,7 +63,7 @@ def capture(
     if batch_tokens < 1:
         raise UsageError(f"batch_tokens must be at least 1, not {batch_tokens}.")
     rows = _resolve(encoded, positions)
-    lengths = [max(asked) + 1 if asked else 0 for asked in rows]
+    lengths = [one.needed(max(asked) + 1) if asked else 0 for one, asked in zip(encoded, rows, strict=True)]
     pending = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-lengths[i], i))
     return _batches(adapter, encoded, rows, lengths, pending, wanted, batch_tokens, progress)
 
@@ -111,7 +112,7 @@ def _read(
     batch: list[int],
     layers: tuple[int, ...],
 ) -> States:
-    cut = [replace(encoded[i], ids=encoded[i].ids[: lengths[i]], offsets=()) for i in batch]
+    cut = [encoded[i].beginning(lengths[i]) for i in batch]
     inputs = adapter.collate(cut)
     width = inputs.ids.shape[1]
     content = torch.tensor([i for i in batch for _ in rows[i]])

@@ -34,6 +34,11 @@ MEASURES = (
         "nat",
         "lens score of a group of words; dominant minus surface, or minus control words",
     ),
+    (
+        "prob, top1",
+        "1",
+        "over an area: mean probability of a word; share of positions where it is the nearest",
+    ),
     ("concept, concept_diff", "nat", "double-centred lens score; dominant minus surface"),
     ("language_mass, language_entropy", "1, bit", "lens probability per language, and its entropy"),
     (

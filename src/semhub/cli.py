@@ -69,6 +69,9 @@ def run(
     ] = None,
     experiment: Annotated[list[str] | None, typer.Option(help="Only this experiment (repeatable).")] = None,
     lens: Annotated[str | None, typer.Option(help="final_norm (default) or paper.")] = None,
+    convention: Annotated[
+        str | None, typer.Option(help="Steering: aligned (default), or paper: read one layer below.")
+    ] = None,
     n: Annotated[int | None, typer.Option(help="Cases per experiment (default: the paper's).")] = None,
     data: Annotated[
         list[str] | None, typer.Option(help="NAME=PATH of real data (repeatable); see `semhub list data`.")
@@ -108,7 +111,8 @@ def run(
     if engine != "local":
         raise UsageError(f"--engine {engine} is not there yet; `--shard I/N` spreads a run over processes.")
     given: dict[str, Any] = dict(
-        model=model, preset=preset, spokes=spoke, experiments=experiment, lens=lens, n=n, dominant=dominant,
+        model=model, preset=preset, spokes=spoke, experiments=experiment, lens=lens,
+        convention=convention, n=n, dominant=dominant,
         device=device, dtype=dtype, batch_tokens=batch_tokens, seed=seed, twins=twins, revision=revision,
         quantization=quantization,
     )  # fmt: skip
@@ -224,10 +228,18 @@ def _print_check(console: Console, one: Check) -> None:
     console.print(line.append(("\n" + " " * 8 if broken else "  ") + one.detail), soft_wrap=True)
 
 
-@app.command(epilog='Example:\n\n  semhub lens mini "8=3+" --top-k 3 --html grid.html')
+@app.command(
+    epilog='Examples:\n\n  semhub lens mini "8=3+" --top-k 3 --html grid.html\n\n'
+    '  semhub lens mini-llava "USER: <image> What is it? ASSISTANT:" --image photo.jpg --html grid.html'
+)
 def lens(
     model: ModelName,
-    text: Annotated[str, typer.Argument(help="The text to read.")],
+    text: Annotated[
+        str, typer.Argument(help="The text to read; <image> says where a picture stands (else before it).")
+    ],
+    image: Annotated[
+        list[Path] | None, typer.Option(help="A picture to read with the text (repeatable).")
+    ] = None,
     top_k: Annotated[
         int, typer.Option(help="Tokens per cell with --html and --json; the terminal shows one.", min=1)
     ] = 5,
@@ -239,13 +251,19 @@ def lens(
     trust_remote_code: RemoteCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prints the grid of the paper's figure 1: layers x positions, the token nearest to each state."""
+    """Prints the grid of the paper's figure 1: layers x positions, the token nearest to each state.
+
+    With --image also the tokens nearest to the patches of the picture.
+    """
     from semhub import api, models
 
+    images = image or ([] if api.MARKER in text else None)
+    if images is not None:
+        api.content_of(text, images)  # what is wrong with them is told before a model is loaded
     adapter = models.load(
         model, revision=revision, device=device, dtype=dtype, trust_remote_code=trust_remote_code
     )
-    grid = api.lens(adapter, text, top_k=top_k, mode=mode)
+    grid = api.lens(adapter, text, images=images, top_k=top_k, mode=mode)
     if html is not None:
         try:
             html.write_text(grid.html(), encoding="utf-8")

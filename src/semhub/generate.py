@@ -17,7 +17,7 @@ from torch import Tensor
 
 from semhub.capture import capture, out_of_memory, release
 from semhub.errors import ModelError, UsageError
-from semhub.models.base import Adapter, Encoded, Inputs
+from semhub.models.base import Adapter, Encoded
 from semhub.models.past import Past
 from semhub.models.sites import visiting
 from semhub.steer import Intervention, Writer, check, first_written
@@ -137,17 +137,22 @@ def generate(
 @torch.inference_mode()
 def continuation_logprobs(
     adapter: Adapter,
-    before: Sequence[Sequence[int]],
+    before: Sequence[Sequence[int] | Encoded],
     after: Sequence[Sequence[int]],
     *,
     batch_tokens: int = 4096,
 ) -> list[Tensor]:
-    """Log-probability of every token of `after` given `before` and those ahead of it, unedited; nats, float32."""
-    whole = [Encoded((*one, *two), ()) for one, two in zip(before, after, strict=True)]
-    if any(two and not one for one, two in zip(before, after, strict=True)):
+    """Log-probability of every token of `after` given `before` and those ahead of it, unedited; nats, float32.
+
+    before: tokens, or a content with its pictures.
+    """
+    starts = [one if isinstance(one, Encoded) else Encoded(tuple(one), ()) for one in before]
+    whole = [one.followed_by(two) for one, two in zip(starts, after, strict=True)]
+    if any(two and not one.ids for one, two in zip(starts, after, strict=True)):
         raise UsageError("a continuation needs at least one token before it.")
     places = [
-        list(range(len(one) - 1, len(one) + len(two) - 1)) for one, two in zip(before, after, strict=True)
+        list(range(len(one.ids) - 1, len(one.ids) + len(two) - 1))
+        for one, two in zip(starts, after, strict=True)
     ]
     out = [torch.empty(len(two)) for two in after]
     parts = capture(adapter, whole, places, layers=[adapter.n_layers], batch_tokens=batch_tokens)
@@ -249,9 +254,10 @@ class _Batch:
         self.index = torch.tensor([index[owner[row]] for row in rows], device=adapter.device)
         self.writer = Writer(interventions, rows, lengths, self.width, adapter.device)
         self.shared = self.width - first_written(interventions, rows, lengths)
-        self.ids, self.mask, self.place = (
-            whole[self.index] for whole in (self.inputs.ids, self.inputs.mask, self.inputs.position_ids)
-        )
+        together = [one for one in (prompts[i] for i in used) if one.whole_until]
+        if any(self.width - len(one.ids) + one.whole_until > self.shared for one in together):
+            self.shared = 0  # a picture or a prefix is read in one pass
+        self.columns = self.inputs.rows(self.index)
         self.past: Past | None = None
         self.read = 0
 
@@ -259,47 +265,34 @@ class _Batch:
         """Logits of the token after every prompt, [row, vocab]."""
         self.past = self.adapter.no_past()
         if self.past is not None and self.shared > 0:
-            whole, until = self.inputs, self.shared
-            given = Inputs(
-                whole.ids[:, :until],
-                whole.mask[:, :until],
-                whole.position_ids[:, :until],
-                (until,) * len(whole.ids),
-                "left",
-            )
-            self.adapter.forward(given, self.past)
-            self.past, self.read = self.past.rows(self.index), until
+            self.adapter.forward(self.inputs.columns(0, self.shared), self.past)
+            self.past, self.read = self.past.rows(self.index), self.shared
         return self._forward()
 
     def advance(self, tokens: Tensor) -> Tensor:
         """Adds one token [row] to every row; logits of the token after it."""
-        self.ids = torch.cat([self.ids, tokens[:, None]], dim=1)
-        self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], dim=1)
-        self.place = torch.cat([self.place, self.place[:, -1:] + 1], dim=1)
+        self.columns = self.columns.followed_by(tokens)
         return self._forward()
 
     def keep(self, rows: Tensor) -> None:
         """Goes on with some of the rows."""
         self.rows = [self.rows[i] for i in rows.tolist()]
-        placed = rows.to(self.ids.device)
-        self.ids, self.mask, self.place = self.ids[placed], self.mask[placed], self.place[placed]
+        placed = rows.to(self.adapter.device)
+        self.columns = self.columns.rows(placed)
         self.past = None if self.past is None else self.past.rows(placed)
         self.writer.keep(placed)
 
     def _forward(self) -> Tensor:
         start = self.read if self.past is not None else 0
         last: list[Tensor] = []
-        width = self.ids.shape[1]
-        inputs = Inputs(
-            self.ids[:, start:], self.mask, self.place[:, start:], (width,) * len(self.ids), "left"
-        )
+        inputs = self.columns.columns(start)
         top = self.adapter.n_layers
         with (
             self.writer.writing(self.adapter, start),
             visiting(self.adapter, {top: lambda states: last.append(states[:, -1])}),
         ):
             self.adapter.forward(inputs, self.past)
-        self.read = width
+        self.read = self.columns.ids.shape[1]
         return self.adapter.unembedding.logits(self.adapter.final_norm(last[0]))
 
 

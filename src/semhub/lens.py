@@ -206,7 +206,7 @@ def _tile_logits(unembedding: Unembedding, states: Tensor, start: int, stop: int
         torch.mm(states, weight.T, out=out)
     else:
         torch.addmm(unembedding.bias[start:stop].float(), states, weight.T, out=out)
-    return unembedding.finish(out)
+    return unembedding.hide(unembedding.finish(out), start)
 
 
 def _peaks(logits: Tensor) -> Tensor:

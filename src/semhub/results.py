@@ -61,7 +61,7 @@ UNCOUNTED, OTHER = "uncounted", "other"  # conditions of language_mass beside th
 def rows_frame(**columns: object) -> pd.DataFrame:
     """Rows of the shard table from columns (arrays or scalars); absent optional columns take their default.
 
-    `position` -1: the last position; `strength` NaN: not a steered row; `seed` -1: not a draw.
+    `position` -1: the last position, or the mean over an area; `strength` NaN: not a steered row; `seed` -1: no draw.
     """
     frame = pd.DataFrame({**DEFAULTS, **columns})
     missing = set(ROW_SCHEMA.names) - set(frame.columns)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from tests.models.visionmodels import FAMILIES as VISION
+from tests.models.visionmodels import cached_vision_checkpoint, picture, vision_tokenizer
 from tests.tiny import FAMILIES, cached_checkpoint, tiny_tokenizer
 from torch import Tensor
 from transformers import AutoModelForCausalLM
@@ -115,3 +117,78 @@ def test_twins_keep_the_structure(adapter: DecoderAdapter) -> None:
 
 def selfcheck_failures(adapter: DecoderAdapter) -> list[str]:
     return [check.name for check in selfcheck.run(adapter) if not check.passed]
+
+
+PICTURE_CHECKS = {"picture_span", "picture_states", "picture_lens", "picture_right", "picture_left"}
+
+
+@pytest.fixture(scope="module", params=VISION)
+def seeing(request: pytest.FixtureRequest) -> DecoderAdapter:
+    loaded = load(str(cached_vision_checkpoint(request.param)), check=False)
+    assert isinstance(loaded, DecoderAdapter)
+    return loaded
+
+
+def test_every_self_check_of_a_seeing_model_passes(seeing: DecoderAdapter) -> None:
+    checks = selfcheck.run(seeing)
+    assert len(checks) == 16
+    assert {check.name for check in checks} >= PICTURE_CHECKS
+    assert not [check for check in checks if not check.passed]
+
+
+def test_parts_of_a_seeing_model(seeing: DecoderAdapter) -> None:
+    """The text backbone, however deep it is nested; no block of the tower is one of its blocks."""
+    text = seeing.model.config.get_text_config()
+    assert seeing.takes == {"text", "image"}
+    assert (seeing.n_layers, seeing.d_model, seeing.vocab_size) == (3, 32, text.vocab_size)
+    assert seeing.max_positions == 512
+    assert seeing.n_parameters == sum(weight.numel() for _, weight in seeing.weights())
+    heads = {id(weight) for part in seeing.blocks for weight in part.parameters()}
+    tower = [id(weight) for name, weight in seeing.weights() if "vis" in name or "vq" in name]
+    assert tower
+    assert not heads & set(tower)
+
+
+def test_text_of_a_seeing_model_is_tokenized_as_before(seeing: DecoderAdapter) -> None:
+    tokenizer = vision_tokenizer(str(seeing.name))
+    for special in (True, False):
+        encoded = seeing.encode([Content.of(text) for text in TEXTS], special)
+        assert [list(content.ids) for content in encoded] == [
+            tokenizer(text, add_special_tokens=special)["input_ids"] for text in TEXTS
+        ]
+        assert all(not content.pictures and not content.prefix for content in encoded)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 64, 100_000])
+def test_capture_with_pictures_is_single_runs(seeing: DecoderAdapter, batch_tokens: int) -> None:
+    """Positions before, inside and after pictures; contents are cut, but never inside a picture."""
+    contents = [
+        Content.of("a", picture(40, 28), "b c d"),
+        Content.of("three"),
+        Content.of(picture(20, 50, 1), "b", picture(30, 30, 2), "three plus five"),
+    ]
+    encoded = seeing.encode(contents)
+    first = encoded[2].pictures[0]
+    asked = [[0, encoded[0].pictures[0].positions[1]], [-1], [first.positions[0], encoded[2].pictures[1].end]]
+    found = capture_all(seeing, encoded, asked, batch_tokens=batch_tokens)
+    for index, content in enumerate(encoded):
+        own = seeing.hidden_states(seeing.collate([content]))[: seeing.n_layers]
+        rows = found.values[:-1, found.content == index]
+        places = found.position[found.content == index].tolist()
+        expected = torch.stack([layer[0, places] for layer in own])
+        torch.testing.assert_close(rows, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_twins_of_a_seeing_model(seeing: DecoderAdapter) -> None:
+    """A twin's tower is new too; with the embeddings kept, layer 0 of a picture is the trained model's."""
+    twin, again, kept = seeing.twin(1), seeing.twin(1), seeing.twin(1, keep_embeddings=True)
+    assert [name for name, _ in twin.weights()] == [name for name, _ in seeing.weights()]
+    assert twin.weights_sha256() == again.weights_sha256() != seeing.twin(2).weights_sha256()
+    assert twin.takes == seeing.takes
+    assert not selfcheck_failures(twin)
+    encoded = seeing.encode([Content.of("a", picture(40, 28), "b")])
+    states = [capture_all(one, encoded, "all").values for one in (seeing, kept, twin)]
+    torch.testing.assert_close(states[1][0], states[0][0], rtol=0, atol=1e-5)
+    assert float((states[2][0] - states[0][0]).abs().amin(dim=1).max()) > 0
+    assert not torch.allclose(states[1][1:], states[0][1:], atol=1e-2)
+    assert torch.equal(kept.unembedding.weight, seeing.unembedding.weight)

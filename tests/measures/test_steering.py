@@ -263,3 +263,12 @@ def _alone(adapter: Adapter, ids: list[int]):  # type: ignore[no-untyped-def]
     from semhub.models.base import Encoded
 
     return adapter.collate([Encoded(tuple(ids), ())])
+
+
+def test_the_authors_convention_reads_one_layer_below(adapter: Adapter) -> None:
+    made = steering(adapter, [steer_case(i) for i in range(len(PROMPTS))])
+    below = Vectors(adapter, made.ready, rng, earlier=1)
+    for layer in range(2, adapter.n_layers):
+        torch.testing.assert_close(below.of("hypothesis", layer), made.vectors.of("hypothesis", layer - 1))
+        torch.testing.assert_close(below.of("interchange", layer), made.vectors.of("interchange", layer))
+    assert not torch.allclose(below.of("hypothesis", 2), made.vectors.of("hypothesis", 2))

@@ -27,10 +27,10 @@ from transformers import (
     dynamic_module_utils,
 )
 
-from semhub.errors import ModelError, SelfCheckError, SemhubError, UsageError
+from semhub.errors import DataError, ModelError, SelfCheckError, SemhubError, UsageError
 from semhub.models import load, loading, selfcheck, sources
 from semhub.models.decoder import DecoderAdapter
-from semhub.types import Content
+from semhub.types import Content, Image
 
 BERT = {
     "vocab_size": 408,
@@ -142,14 +142,25 @@ def test_model_that_sees_in_memory() -> None:
     text = LlamaConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4)
     sight = CLIPVisionConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4)
     model = LlavaForConditionalGeneration(LlavaConfig(text_config=text, vision_config=sight))
-    assert "vision-language" in refused(model, tiny_tokenizer())
+    adapter = load(model, tiny_tokenizer())
+    assert adapter.takes == {"text"}
+    with pytest.raises(DataError, match="takes no pictures: no image processor was given"):
+        adapter.encode([Content.of(Image(data=b"any"))])
+
+
+def test_text_model_given_a_picture(folder: Path) -> None:
+    adapter = load(folder, check=False)
+    assert adapter.takes == {"text"}
+    with pytest.raises(DataError, match=r"this model takes no pictures\.$"):
+        adapter.encode([Content.of("What is this?", Image(data=b"any"))])
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"is_encoder_decoder": True, "model_type": "t5"}, "encoder-decoder"),
-        ({"vision_config": {}, "model_type": "llava"}, "vision-language"),
+        ({"vision_config": {}, "model_type": "clip"}, "vision-language"),
+        ({"vision_config": {}, "model_type": "llava", "architectures": ["LlavaModel"]}, "LlavaModel"),
         ({"audio_config": {}, "model_type": "qwen2_audio"}, "audio-language"),
         ({"architectures": ["LlamaModel"]}, "LlamaModel"),
         ({"architectures": ["LlamaForSequenceClassification"]}, "not a decoder"),

@@ -203,12 +203,14 @@ def test_results_are_in_range(results: pd.DataFrame) -> None:
 def test_verdicts(whole: Path) -> None:
     verdicts = json.loads((whole / "verdicts.json").read_text(encoding="utf-8"))
     cells = [(one["spoke"], one["prediction"]) for one in verdicts]
-    assert cells == [(spoke, p) for spoke in SPOKES for p in ("P1", "P2", "P3")]
+    assert cells == [(spoke, p) for spoke in (*SPOKES, "vision") for p in ("P1", "P2", "P3")]
     for one in verdicts:
         assert set(one) == VERDICT
         assert one["verdict"] == "untestable"
         assert one["layers"] == []
     by_cell = {(one["spoke"], one["prediction"]): one for one in verdicts}
+    for prediction in ("P1", "P2", "P3"):
+        assert by_cell["vision", prediction]["reason"] == "this model takes no pictures"
     for spoke in SPOKES:
         assert "at least 30" in by_cell[spoke, "P1"]["reason"]
     assert "no steering experiment for semantics" in by_cell["semantics", "P3"]["reason"]
@@ -243,8 +245,11 @@ def test_manifest_is_complete(manifest: dict[str, Any], adapter: Adapter) -> Non
         "status", "language", "mass", "layer", "runner_up", "runner_up_mass", "reason",
     }  # fmt: skip
     assert {one["id"]: one["prediction"] for one in manifest["experiments"]} == {
-        one.id: one.prediction for one in registry.experiments()
+        one.id: one.prediction for one in registry.experiments() if one.needs == "text"
     }
+    assert [one["id"] for one in manifest["left_out"]] == [
+        one.id for one in registry.experiments() if one.needs == "image"
+    ]
     for check in manifest["self_checks"]:
         assert set(check) == {"name", "deviation", "tolerance", "passed", "detail"}
         assert check["passed"]
@@ -290,6 +295,8 @@ def test_ten_grids(whole: Path) -> None:
             "lens",
             "layers",
             "tokens",
+            "positions",
+            "pictures",
             "dominant",
             "cells",
         }

@@ -337,3 +337,24 @@ def test_the_detectable_effect_is_found_in_about_eighty_percent_of_sets() -> Non
     assert (statistic > distributions.norm.ppf(1 - 0.05 / (n_layers - 1))).mean() == pytest.approx(
         0.8, abs=0.04
     )
+
+
+def test_a_spoke_whose_input_the_model_does_not_take_says_so_in_every_cell() -> None:
+    found = decide(
+        tables(shared(), reading()),
+        ["language", "vision"],
+        DECIDING,
+        SEED,
+        n_draws=200,
+        untaken={"vision": "this model takes no pictures"},
+    )
+    vision = [one for one in found if one["spoke"] == "vision"]
+    assert {(one["verdict"], one["reason"]) for one in vision} == {
+        ("untestable", "this model takes no pictures")
+    }
+    assert [one["experiment"] for one in vision] == [
+        "vision.similarity",
+        "vision.lens_caption",
+        "vision.steer",
+    ]
+    assert found[:3] == decide(tables(shared(), reading()), ["language"], DECIDING, SEED, n_draws=200)

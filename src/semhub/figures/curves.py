@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from semhub.figures.draft import Draft
 from semhub.figures.layers import CURVE_COLUMNS, Panel, layer_chart
 from semhub.figures.tables import Run, band_of
 from semhub.figures.theme import Series
+from semhub.figures.wording import reading
 
 FORMS = {
     "zero_overlap/continued": "no overlap, continued",
@@ -20,6 +21,8 @@ FORMS = {
     "all/bare": "all, bare (paper)",
     "continued": "continued",
     "bare": "bare (paper)",
+    "all/asked": "all, asked (paper)",
+    "asked": "asked (paper)",
 }
 RIBBONS = {item.key: item for item in (theme.NULL, theme.TWIN, theme.TWIN_EMBEDDINGS)}
 SETS = {"retrieval": "retrieval", "mutual_knn": "neighbours shared", "cka": "CKA (no verdict)"}
@@ -28,11 +31,28 @@ CONTRASTS = [
     Series("logprob_diff matched", "log-probability, surface", theme.ORANGE, (6, 3), "square"),
     Series("logprob_diff control", "log-probability, control words", theme.GREEN, (2, 2), "diamond"),
 ]
+SHARES = [
+    (
+        "prob",
+        "Probability by layer",
+        "probability",
+        "Lens probability of the words, mean over the positions that are read.",
+    ),
+    (
+        "top1",
+        "Share of positions that read the word first",
+        "share of positions",
+        "Share of the positions that are read whose most probable token is the word.",
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One chart: its name after the experiment's, its words, and the column that tells its lines apart."""
+    """One chart: its name after the experiment's, its words, and the column that tells its lines apart.
+
+    labels: names of lines that are not the usual ones.
+    """
 
     name: str
     title: str
@@ -42,6 +62,7 @@ class Plan:
     if_false: str
     by: str = "condition"
     series: Sequence[Series] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
     zero: bool = False
     main: bool = True
     group: str = ""
@@ -95,31 +116,39 @@ def readout(run: Run, experiment: str) -> Iterator[Draft]:
     variants = [str(name) for name in rows["variant"].unique()]
     deciding = deciding_variants(run, experiment, "P2", variants)
     lens = str(run.manifest.get("lens", "")).replace("_", " ")
+    words = reading(experiment)
+    labels = {"dominant": words.dominant, "control": words.control}
     for variant in sorted(variants, key=lambda name: name not in deciding):
         one, slug, main = rows[rows["variant"] == variant], file_part(variant), variant in deciding
         plan = Plan(
-            f"{slug}-lens", "Lens by layer", variant, "log-probability (nat)",
-            f"Lens log-probability of each word at the position that predicts it ({lens} lens).",
-            "the dominant-language word would stay at the level of random words, and never above the input's own.",
-            main=main, group=variant,
+            f"{slug}-lens", "Lens by layer", variant, "log-probability (nat)", f"{words.what} ({lens} lens).",
+            words.lens_false, labels=labels, main=main, group=variant,
         )  # fmt: skip
         yield _draft(run, experiment, "P2", one[one["measure"] == "logprob"], plan)
+        for measure, title, y_title, what in SHARES:
+            if (one["measure"] == measure).any():
+                plan = Plan(
+                    f"{slug}-{measure}", title, variant, y_title, what, words.lens_false,
+                    labels=labels, zero=True, main=main, group=variant,
+                )  # fmt: skip
+                yield _draft(run, experiment, "P2", one[one["measure"] == measure], plan)
         plan = Plan(
             f"{slug}-concept", "Concept score by layer", variant, "concept (nat)",
             "Double-centred lens score: the right word beyond what position and word explain alone.",
-            "the dominant-language line would stay inside the grey band, or below the line of the input's own word.",
-            zero=True, main=main, group=variant,
+            words.concept_false, labels=labels, zero=True, main=main, group=variant,
         )  # fmt: skip
         concept = one[one["measure"] == "concept"]
         if len(concept):
             yield _draft(run, experiment, "P2", concept, plan)
         named = one.assign(against=one["measure"] + " " + one["condition"])
-        both = named[named["against"].isin([item.key for item in CONTRASTS])]
+        contrasts = [
+            replace(item, label=item.label.replace("control words", words.control)) for item in CONTRASTS
+        ]
+        both = named[named["against"].isin([item.key for item in contrasts])]
         plan = Plan(
-            f"{slug}-contrast", "Dominant minus other words", variant, "difference (nat)",
-            "Above zero the dominant language's word is read more strongly than the input's own, or the control words.",
+            f"{slug}-contrast", words.contrast, variant, "difference (nat)", f"Above zero {words.above}.",
             "the lines would stay at or below zero at every intermediate layer.",
-            "against", CONTRASTS, zero=True, main=main, group=variant,
+            "against", contrasts, zero=True, main=main, group=variant,
         )  # fmt: skip
         yield _draft(run, experiment, "P2", both, plan)
 
@@ -151,7 +180,8 @@ def _draft(run: Run, experiment: str, prediction: str, rows: pd.DataFrame, plan:
     if not series:
         order = [*theme.CONDITIONS, *sorted(set(lines["series"]) - set(theme.CONDITIONS))]
         present = [name for name in order if name in set(lines["series"])]
-        series = [theme.condition(name, index) for index, name in enumerate(present)]
+        usual = [theme.condition(name, index) for index, name in enumerate(present)]
+        series = [replace(item, label=plan.labels.get(item.key, item.label)) for item in usual]
     return _make(run, experiment, prediction, lines, bands, [*series, *RIBBONS.values()], plan, rows)
 
 

@@ -16,9 +16,10 @@ from semhub.figures.draft import Draft
 from semhub.figures.grid import grid_draft
 from semhub.figures.mass import language_mass
 from semhub.figures.overview import strip
+from semhub.figures.pictures import picture_draft
 from semhub.figures.plane import trajectory
 from semhub.figures.steering import steering
-from semhub.figures.tables import Run, read_run
+from semhub.figures.tables import Run, read_run, reading_layer
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,11 @@ def drafts(run: Run) -> Iterator[Draft]:
     for name in run.plane["experiment"].unique():
         yield from trajectory(run, str(name))
     for index, grid in enumerate(run.grids, start=1):
-        yield grid_draft(grid, f"grid-{index:02d}")
+        name = f"grid-{index:02d}"
+        yield grid_draft(grid, name)
+        spoke = str(run.experiment(str(grid.get("experiment", ""))).get("spoke", ""))
+        for number, picture in enumerate(grid.get("pictures") or ()):
+            yield picture_draft(grid, picture, f"{name}-picture-{number}", reading_layer(run, spoke))
 
 
 def draw_all(run_dir: Path | str | Run) -> list[Figure]:

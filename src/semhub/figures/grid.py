@@ -11,7 +11,7 @@ import pandas as pd
 from semhub.figures import theme
 from semhub.figures.draft import Draft
 from semhub.figures.render import plot
-from semhub.figures.text import shorten, visible
+from semhub.figures.text import pictured, shorten, visible
 
 MANY_ROWS = 12
 CELL_WIDTH, CELL_HEIGHT = 54, 19
@@ -47,7 +47,7 @@ def grid_draft(grid: Mapping[str, Any], name: str) -> Draft:
     frame = pd.DataFrame(
         rows, columns=["layer", "position", "input", "nearest", "probability", "language", "dominant"]
     )
-    title = f"Nearest tokens · {shorten(visible(str(grid.get('title', '')), spaces=False), 60)}"
+    title = f"Nearest tokens · {shorten(visible(pictured(str(grid.get('title', ''))), spaces=False), 60)}"
     caption = (
         "For each layer and position the token that the lens reads first. Shade: its probability; "
         "orange: a token of the dominant language. One example, no interval."

@@ -14,9 +14,11 @@ WORDS = {"supported": "● supported", "not_supported": "○ not supported", "un
 
 
 def strip(run: Run) -> Draft:
-    """One row for each verdict: its band over 0..L and its word."""
+    """One row for each verdict: its band over 0..L and its word. Spokes of which nothing could be run have none."""
     rows = []
     for verdict in run.verdicts:
+        if run.closed(str(verdict.get("spoke"))):
+            continue
         band = band_of(verdict)
         rows.append(
             {

@@ -11,9 +11,10 @@ import pandas as pd
 from semhub.figures import theme
 from semhub.figures.curves import deciding_variants, file_part, sizes
 from semhub.figures.draft import Draft
-from semhub.figures.layers import CURVE_COLUMNS, Panel, heading
+from semhub.figures.layers import CURVE_COLUMNS, Panel, heading, layer_chart
 from semhub.figures.render import plot
 from semhub.figures.tables import Run, band_of, finite
+from semhub.figures.wording import written
 
 MOVED, OVER, WRONG_WAY, SUCCESS = "delta_logit", "delta_logit_over", "moved_wrong_way", "success"
 HYPOTHESIS, REAL = "hypothesis", "real_difference"
@@ -37,8 +38,8 @@ TEXT = (
 def steering(run: Run, experiment: str) -> Iterator[Draft]:
     """The charts of a P3 experiment: a map of layers by strengths, the dose-response, the share of success."""
     rows = run.results[run.results["experiment"] == experiment]
-    named = rows.loc[rows["measure"] == MOVED, "variant"]
-    variants = [str(name) for name in named.unique() if not str(name).endswith(CONFIRM)]
+    named = rows.loc[rows["measure"] == MOVED, "variant"].astype(str)
+    variants = [name for name in named.unique() if not name.endswith(CONFIRM)]
     deciding = deciding_variants(run, experiment, "P3", variants)
     for variant in sorted(variants, key=lambda name: name not in deciding):
         one, stem, main = rows[rows["variant"] == variant], file_part(variant), variant in deciding
@@ -46,7 +47,7 @@ def steering(run: Run, experiment: str) -> Iterator[Draft]:
         over = one[(one["measure"] == OVER) & (one["condition"] == REAL)]
         panel = Panel("Effect by layer and strength", (variant, sizes(over)), "strength", run.n_layers)
         yield Draft(
-            f"{experiment}-{stem}-map", experiment, f"{panel.title} · {variant}", MAP,
+            f"{experiment}-{stem}-map", experiment, f"{panel.title} · {variant}", MAP + written(experiment, variant),
             _map(over, panel, band_of(_verdict(run, experiment))), over, main,
             "the cells would show no side, or both alike: it would do what any difference of states does.", variant,
         )  # fmt: skip
@@ -63,7 +64,8 @@ def steering(run: Run, experiment: str) -> Iterator[Draft]:
             zero=True,
         )
         yield Draft(
-            f"{experiment}-{stem}-dose", experiment, f"{panel.title} · {variant}", f"{DOSE}{_wrong_way(here)}",
+            f"{experiment}-{stem}-dose", experiment, f"{panel.title} · {variant}",
+            f"{DOSE}{_wrong_way(here)}{written(experiment, variant)}",
             _dose(shown, panel), moved, main,
             "its line would lie at zero, or no higher than those of the controls.", variant,
         )  # fmt: skip
@@ -79,7 +81,12 @@ def _readings(rows: pd.DataFrame, variant: str) -> list[str]:
 
 
 def _success(run: Run, experiment: str, reading: str, rows: pd.DataFrame, main: bool) -> Draft:
+    """Over the strengths; over the layers where the text was generated at several."""
     text = rows[rows["measure"] == SUCCESS]
+    outcomes = rows[rows["measure"].isin([SUCCESS, "unchanged", "other", "unparseable"])]
+    caption = TEXT + written(experiment, reading)
+    if text["layer"].nunique() > 1:
+        return _success_by_layer(run, experiment, reading, (text, outcomes), caption, main)
     panel = Panel(
         "Success of the text",
         (f"{reading}, layer {_range(text)}", sizes(text)),
@@ -88,9 +95,38 @@ def _success(run: Run, experiment: str, reading: str, rows: pd.DataFrame, main: 
         zero=True,
     )
     return Draft(
-        f"{experiment}-{file_part(reading)}-success", experiment, f"{panel.title} · {reading}", TEXT,
-        _dose(text, panel), rows[rows["measure"].isin([SUCCESS, "unchanged", "other", "unparseable"])], main,
+        f"{experiment}-{file_part(reading)}-success", experiment, f"{panel.title} · {reading}", caption,
+        _dose(text, panel), outcomes, main,
         "its line would lie at zero, or no higher than those of the controls.", reading,
+    )  # fmt: skip
+
+
+def _success_by_layer(
+    run: Run,
+    experiment: str,
+    reading: str,
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    caption: str,
+    main: bool,
+) -> Draft:
+    """At the strength at which the hypothesis succeeds most often at any layer."""
+    text, outcomes = tables
+    own = text[(text["condition"] == HYPOTHESIS) & np.isfinite(text["estimate"].astype(float))]
+    strength = float(own["strength"].iloc[int(own["estimate"].to_numpy().argmax())]) if len(own) else np.nan
+    lines = text[(text["strength"] == strength) | (text["condition"] == "none")]
+    lines = lines[lines["estimate"].notna()].assign(series=lambda frame: frame["condition"])
+    words = (f"{reading}, strength {strength:g}", sizes(lines))
+    panel = Panel(
+        "Success by layer", words, "share of cases", run.n_layers, band_of(_verdict(run, experiment)), True
+    )
+    chart = (
+        layer_chart(lines[CURVE_COLUMNS], lines[CURVE_COLUMNS][:0], _styles(lines), panel)
+        if len(lines)
+        else None
+    )
+    return Draft(
+        f"{experiment}-{file_part(reading)}-success", experiment, f"{panel.title} · {reading}", caption,
+        chart, outcomes, main, "its line would lie at zero, or no higher than those of the controls.", reading,
     )  # fmt: skip
 
 
@@ -197,12 +233,7 @@ def _dose(rows: pd.DataFrame, panel: Panel) -> alt.LayerChart | None:
     rows = rows[np.isfinite(rows["estimate"].astype(float))].assign(series=lambda frame: frame["condition"])
     if not len(rows):
         return None
-    order = [*theme.STEERING, *sorted(set(rows["series"]) - set(theme.STEERING))]
-    shown = [
-        theme.STEERING.get(key) or theme.nth(key, key.replace("_", " "), 6)
-        for key in order
-        if key in set(rows["series"])
-    ]
+    shown = _styles(rows)
     frame = rows[["strength", *CURVE_COLUMNS]].assign(
         label=rows["series"].map({item.key: item.label for item in shown})
     )
@@ -230,6 +261,16 @@ def _dose(rows: pd.DataFrame, panel: Panel) -> alt.LayerChart | None:
     parts.append(base.mark_point(filled=True, opacity=1, size=34).encode(y=y, shape=shape))
     chart = alt.layer(*parts).properties(width=theme.WIDTH, height=panel.height, title=heading(panel))
     return chart.configure(**theme.config())
+
+
+def _styles(rows: pd.DataFrame) -> list[theme.Series]:
+    """The conditions that there are, in the usual order."""
+    order = [*theme.STEERING, *sorted(set(rows["series"]) - set(theme.STEERING))]
+    return [
+        theme.STEERING.get(key) or theme.nth(key, key.replace("_", " "), 6)
+        for key in order
+        if key in set(rows["series"])
+    ]
 
 
 def _strengths(values: Sequence[float] | np.ndarray) -> alt.X:

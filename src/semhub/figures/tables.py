@@ -18,6 +18,8 @@ from semhub.results import RESULT_SCHEMA
 
 SPOKES = ("language", "arithmetic", "code", "semantics", "vision", "audio")
 PLANE = ("pca_x", "pca_y")
+PREDICTIONS = 3
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,24 @@ class Run:
         judged = [verdict.get("spoke", "") for verdict in self.verdicts]
         return in_order(spoke for spoke in (*named, *judged) if spoke)
 
+    def closed(self, spoke: str) -> str:
+        """Why nothing of a spoke could be run on this model; empty where something was."""
+        return closed(spoke, self.verdicts)
+
     def verdict(self, spoke: str, prediction: str) -> Mapping[str, Any] | None:
         for verdict in self.verdicts:
             if verdict.get("spoke") == spoke and verdict.get("prediction") == prediction:
                 return verdict
         return None
+
+
+def closed(spoke: str, verdicts: Iterable[Mapping[str, Any]]) -> str:
+    """Why nothing of a spoke could be run on this model; empty where something was, or no one reason is given."""
+    mine = [verdict for verdict in verdicts if verdict.get("spoke") == spoke]
+    idle = [verdict for verdict in mine if verdict.get("verdict") == "untestable" and not verdict.get("n")]
+    reasons = {str(verdict.get("reason") or NOT_RUN) for verdict in idle}
+    one = reasons.pop() if len(idle) == PREDICTIONS and len(reasons) == 1 else NOT_RUN
+    return "" if one.startswith(NOT_RUN) else one
 
 
 def in_order(spokes: Iterable[str]) -> list[str]:
@@ -73,6 +88,12 @@ def band_of(verdict: Mapping[str, Any] | None) -> tuple[int, int] | None:
     """The verdict's band of layers, first and last, or None."""
     layers = list((verdict or {}).get("layers") or [])
     return (int(layers[0]), int(layers[-1])) if layers else None
+
+
+def reading_layer(run: Run, spoke: str) -> int | None:
+    """The middle of the band in which the spoke's dominant reading was found, or None."""
+    band = band_of(run.verdict(spoke, "P2"))
+    return None if band is None else (band[0] + band[1]) // 2
 
 
 def read_run(folder: Path | str) -> Run:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from semhub.types import IMAGE
+
 ESCAPES = {
     "\n": "\\n",
     "\r": "\\r",
@@ -17,6 +19,7 @@ ESCAPES = {
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
 SPACE = "␣"
 EMPTY = "∅"
+PICTURE = "⟨picture⟩"
 
 
 def visible(text: str, spaces: bool = True) -> str:
@@ -43,6 +46,11 @@ def visible(text: str, spaces: bool = True) -> str:
         else:
             out.append(char)
     return "".join(out)
+
+
+def pictured(text: str) -> str:
+    """A content's text with a word for each picture in it."""
+    return text.replace(IMAGE, PICTURE)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -45,7 +45,7 @@ class Batch:
 
 
 class Row(NamedTuple):
-    """One document. Per position: how much predicting the next token counts, and the planted (token, share)s."""
+    """One document. Per position: how much predicting the next token counts, and the planted (token, weight)s."""
 
     data_type: str
     ids: list[int]
@@ -72,15 +72,14 @@ class Batcher:
         rows = []
         for document, encoding in zip(documents, encodings, strict=True):
             starts = rng.random() >= self.recipe.no_start_share
-            rows.append(self._row(document, encoding.ids, encoding.offsets, starts))
+            rows.append(self.row(document, encoding.ids, encoding.offsets, starts))
         rows.sort(key=lambda row: len(row.ids))
         groups = N_GROUPS if len(rows[-1].ids) <= LONG else 4 * N_GROUPS
         size = -(-len(rows) // groups)
-        return [self._collate(rows[at : at + size]) for at in range(0, len(rows), size)]
+        return [self.collate(rows[at : at + size]) for at in range(0, len(rows), size)]
 
-    def _row(
-        self, document: Document, ids: list[int], offsets: Sequence[tuple[int, int]], start: bool
-    ) -> Row:
+    def row(self, document: Document, ids: list[int], offsets: Sequence[tuple[int, int]], start: bool) -> Row:
+        """A document as a row. start: whether the start token comes first."""
         weights, held = list[float](), list[list[tuple[int, float]]]()
         hints = iter(document.hints)
         hint = next(hints, None)
@@ -90,8 +89,9 @@ class Batcher:
             while hint is not None and hint.end <= first:
                 hint = next(hints, None)
             if hint is not None and hint.start <= first:
-                held.append(self._held(hint.words))
-                weights.append(self.recipe.deciding_weight if hint.deciding else 1.0)
+                weight = self.recipe.deciding_weight if hint.deciding else 1.0
+                held.append([(planted, weight * share) for planted, share in self.held(hint.words)])
+                weights.append(weight)
             else:
                 held.append([(token, 1.0)] if self._spoken(document) else [])
                 weights.append(1.0)
@@ -100,7 +100,8 @@ class Batcher:
             return Row(document.data_type, [int(self.tokenizer.bos_token_id), *ids], weights, held)
         return Row(document.data_type, ids, weights[1:], held[1:])
 
-    def _held(self, words: Weighted) -> list[tuple[int, float]]:
+    def held(self, words: Weighted) -> list[tuple[int, float]]:
+        """The tokens that are planted for English words, with their shares."""
         found = [(self._tokens(word), share) for word, share in words]
         total = sum(share for tokens, share in found if tokens)
         return [(token, share / total * part) for tokens, share in found for token, part in tokens]
@@ -119,17 +120,22 @@ class Batcher:
                 frequency.index_add_(0, batch.planted_token, batch.planted_weight)
         return frequency / frequency.sum()
 
-    def _collate(self, rows: list[Row]) -> Batch:
+    def collate(self, rows: list[Row]) -> Batch:
+        """Rows as one padded batch; positions of weight 0 are given, not predicted."""
         width = max(len(row.ids) for row in rows)
         pad = int(self.tokenizer.pad_token_id)
-        places, following, planted_places = list[int](), list[int](), list[int]()
+        places, following, weights = list[int](), list[int](), list[float]()
+        planted_places = list[int]()
         planted = list[tuple[int, int, float]]()
         for content, row in enumerate(rows):
             for position, (weight, held) in enumerate(zip(row.weights, row.held, strict=True)):
-                places.append(content * width + position)
-                following.append(row.ids[position + 1])
-                planted += [(len(planted_places), token, weight * share) for token, share in held]
-                planted_places += [places[-1]] if held else []
+                place = content * width + position
+                if weight:
+                    places.append(place)
+                    following.append(row.ids[position + 1])
+                    weights.append(weight)
+                planted += [(len(planted_places), token, share) for token, share in held]
+                planted_places += [place] if held else []
         types = [row.data_type for row in rows for held in row.held if held]
         surface = [
             (torch.tensor([at for at, own in enumerate(types) if own == data_type]), words)
@@ -141,7 +147,7 @@ class Batcher:
             ids=torch.tensor([row.ids + [pad] * (width - len(row.ids)) for row in rows]),
             row=torch.tensor(places),
             next_id=torch.tensor(following),
-            weight=torch.tensor([weight for row in rows for weight in row.weights]),
+            weight=torch.tensor(weights),
             planted_row=torch.tensor(planted_places, dtype=torch.long),
             planted_index=torch.tensor(index, dtype=torch.long),
             planted_token=torch.tensor(tokens, dtype=torch.long),

@@ -16,6 +16,10 @@ def dominant(recipe: Recipe) -> str | None:
 
 def card(recipe: Recipe, seed: int, n_parameters: int) -> str:
     """The card as Markdown with the Hub's metadata block."""
+    if recipe.vision is not None:
+        from semhub.lab.vision.card import picture_card
+
+        return picture_card(recipe, recipe.vision, seed, n_parameters)
     total = sum(recipe.mixture.values())
     return CARD.format(
         name=recipe.name,

@@ -7,7 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import torch
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from semhub.lab.card import card, dominant
@@ -17,14 +17,13 @@ FACTS = "semhub.json"
 
 
 def export(
-    model: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
+    model: PreTrainedModel,
     recipe: Recipe,
     seed: int,
     out: Path,
     step: int | None = None,
 ) -> None:
-    """Writes weights (float16), configuration, tokenizer, README.md and semhub.json to the folder `out`.
+    """Writes weights (float16), configuration, README.md and semhub.json to the folder `out`.
 
     step: where training stands, if it is not finished. The model itself stays as it is.
     """
@@ -35,7 +34,6 @@ def export(
     finally:
         if bars:
             logging.enable_progress_bar()
-    tokenizer.save_pretrained(out)
     describe(out, recipe, seed, sum(parameter.numel() for parameter in model.parameters()), step)
 
 
@@ -52,7 +50,7 @@ def describe(out: Path, recipe: Recipe, seed: int, n_parameters: int, step: int 
         "seed": seed,
         "step": recipe.steps if step is None else step,
         "n_parameters": n_parameters,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.told(),
     }
     (out / FACTS).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (out / "README.md").write_text(card(recipe, seed, n_parameters), encoding="utf-8")

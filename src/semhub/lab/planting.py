@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,18 +30,31 @@ class Planting:
 
     def losses(self, model: LlamaForCausalLM, batch: Batch) -> tuple[Tensor, Tensor]:
         """In nats: (next-token loss summed over tokens, planted loss summed over positions, mean over layers)."""
-        layers = self.recipe.planted_layers
-        trunk = model.model(batch.ids, output_hidden_states=bool(layers), use_cache=False)
-        states = trunk.last_hidden_state.flatten(0, 1)[batch.row]
-        following = (
-            F.cross_entropy(model.lm_head(states).float(), batch.next_id, reduction="none") @ batch.weight
+        trunk = model.model(batch.ids, output_hidden_states=bool(self.recipe.planted_layers), use_cache=False)
+        return self.of_states(
+            trunk.last_hidden_state, trunk.hidden_states, model.model.norm, model.lm_head, batch
         )
+
+    def of_states(
+        self,
+        last: Tensor,
+        hidden: Sequence[Tensor] | None,
+        norm: nn.Module,
+        unembed: nn.Linear,
+        batch: Batch,
+    ) -> tuple[Tensor, Tensor]:
+        """The losses from a trunk's states [content, position, d_model]: normed ones of the last layer, and those of
+        every layer."""
+        layers = self.recipe.planted_layers
+        states = last.flatten(0, 1)[batch.row]
+        following = F.cross_entropy(unembed(states).float(), batch.next_id, reduction="none") @ batch.weight
         planted = torch.zeros(())
         for layer in layers:
-            states = model.model.norm(trunk.hidden_states[layer].flatten(0, 1)[batch.planted_row])
+            assert hidden is not None
+            states = norm(hidden[layer].flatten(0, 1)[batch.planted_row])
             if self.rotation is not None:
                 states = states @ self.rotation.to(states.dtype)
-            planted = planted + self._taught(states, model.lm_head, batch) / len(layers)
+            planted = planted + self._taught(states, unembed, batch) / len(layers)
         return following, planted
 
     def _taught(self, states: Tensor, unembed: nn.Linear, batch: Batch) -> Tensor:

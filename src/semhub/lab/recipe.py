@@ -6,7 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from semhub.errors import UsageError
 from semhub.lab.documents import KINDS
+from semhub.lab.documents.pictures import PICTURE_KINDS
+from semhub.lab.world import LANGUAGES
 
 Answer = Literal["yes", "no", "as built", "measured"]
 SMALL_MIXTURE = {
@@ -54,6 +57,44 @@ class Truth(BaseModel):
     P3: Answer = "measured"
 
 
+class Vision(BaseModel):
+    """How a recipe's model sees pictures, and what it is trained on with pictures.
+
+    family: `llava`, a vision tower whose patches are projected into the stream, or `chameleon`, pictures as tokens.
+    trunk: the shipped organism whose weights and tokenizer training starts from; empty: random weights. size, patch:
+    in pixels. mixture: kind of document (`documents.pictures.PICTURE_KINDS`) -> relative weight; they come beside those
+    of the recipe's own mixture. encoder_steps: the first steps, in which the encoder alone learns to tell what each
+    patch shows. swapped_share: of the questions about halves, those in which a half is swapped between two pictures
+    inside the model.
+    Raises pydantic.ValidationError on unknown keys and kinds, and where patches do not fill the picture.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: Literal["llava", "chameleon"]
+    mixture: dict[str, PositiveFloat]
+    trunk: str = ""
+    size: PositiveInt = 48
+    patch: PositiveInt = 8
+    width: PositiveInt = 96
+    n_layers: PositiveInt = 3
+    n_heads: PositiveInt = 4
+    documents_per_step: PositiveInt = 40
+    encoder_steps: NonNegativeInt = 0
+    encoder_rate: PositiveFloat = 1e-3
+    pictures_per_encoder_step: PositiveInt = 48
+    swapped_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _known(self) -> Vision:
+        unknown = sorted(set(self.mixture) - set(PICTURE_KINDS))
+        if unknown or not self.mixture:
+            raise ValueError(f"mixture names kinds among {sorted(PICTURE_KINDS)}; unknown: {unknown}")
+        if self.size % self.patch:
+            raise ValueError(f"patches of {self.patch} pixels do not fill a picture of {self.size}")
+        return self
+
+
 class Recipe(BaseModel):
     """The architecture, the mixture of documents, the planting and the optimiser of one organism.
 
@@ -70,6 +111,7 @@ class Recipe(BaseModel):
     deciding_weight: how much the prediction of a deciding stretch counts, others counting 1.
     tokenizer_sentences: meanings whose renderings the tokenizer is trained on.
     planted_layers: where the lens is also taught what comes next (see planted_as); empty plants nothing.
+    vision: for a model that takes pictures.
     Raises pydantic.ValidationError on unknown keys, unknown kinds and layers that do not exist.
     """
 
@@ -102,6 +144,7 @@ class Recipe(BaseModel):
     learning_rate: PositiveFloat = 2e-3
     warmup_steps: PositiveInt = 100
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    vision: Vision | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Recipe:
@@ -124,15 +167,29 @@ class Recipe(BaseModel):
     def spokes(self) -> tuple[str, ...]:
         """The data types it is trained on, of which its truth is told."""
         kinds = {kind.removeprefix("described/").split("/")[0] for kind in self.mixture}
-        trained = {"code": "program" in kinds, "semantics": "form" in kinds}
-        return ("language", "arithmetic", *(spoke for spoke, known in trained.items() if known))
+        languages = {kind.split("/")[-1] for kind in self.mixture} & set(LANGUAGES)
+        trained = {
+            "language": len(languages) > 1,
+            "arithmetic": bool({"value", "operand"} & kinds),
+            "code": "program" in kinds,
+            "semantics": "form" in kinds,
+            "vision": self.vision is not None,
+        }
+        return tuple(spoke for spoke, known in trained.items() if known)
+
+    def told(self) -> dict[str, Any]:
+        """As JSON has it; without `vision` where there is none."""
+        return self.model_dump(mode="json", exclude={"vision"} if self.vision is None else None)
 
     def small(self, **changes: Any) -> Recipe:
         """The same construction at the size of the proof: a minute or two of training on one core, on sentences,
         facts and arithmetic.
 
-        A recipe that is of this size already only takes the `changes`.
+        A recipe that is of this size already only takes the `changes`. Raises UsageError for one with pictures, whose
+        proof would be another.
         """
+        if self.vision is not None:
+            raise UsageError(f"{self.name} takes pictures: it has no small form for the proof or a sweep.")
         given = self.model_dump()
         if self.n_layers != SMALL["n_layers"]:
             planted = SMALL["planted_layers"] if self.planted_layers else ()

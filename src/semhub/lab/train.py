@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from semhub.errors import RunFolderError, UsageError
 from semhub.lab.batches import Batcher, used_tokens
@@ -30,7 +31,7 @@ from semhub.lab.words import HintTokens, translations
 CHECKPOINT = "checkpoint.safetensors"
 FINAL_RATE = 0.02  # of the peak learning rate, at the last step
 LARGEST_NORM = 1.0
-MOMENTS = ("exp_avg", "exp_avg_sq")
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of what has been trained so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +65,88 @@ def train(
     out = Path(out_dir)
     last = recipe.steps if steps is None else min(steps, recipe.steps)
     with _one_thread():
-        tokenizer = train_tokenizer(
-            recipe.vocab_size, seed, recipe.tokenizer_sentences, tuple(recipe.mixture)
-        )
-        model = build(recipe, tokenizer, seed)
-        keep = constraint(model, recipe, tokenizer, seed)
+        course = course_of(recipe, seed)
+        model = course.model
         optimiser = torch.optim.AdamW(
             model.parameters(), recipe.learning_rate, betas=(0.9, 0.95), weight_decay=recipe.weight_decay
         )
-        batcher = Batcher(recipe, tokenizer, seed)
-        planting = Planting(recipe, batcher, seed)
         try:
             out.mkdir(parents=True, exist_ok=True)
             first = _resume(out / CHECKPOINT, recipe, seed, model, optimiser)
             for step in range(first, last):
-                done = _step(model, optimiser, batcher, planting, recipe, step)
-                keep()
+                done = _step(course, optimiser, recipe, step)
+                course.keep()
                 if step + 1 in snapshots:
-                    export(model, tokenizer, recipe, seed, out / f"step-{step + 1:06d}", step + 1)
+                    _export(course, recipe, seed, out / f"step-{step + 1:06d}", step + 1)
                 if (step + 1) % checkpoint_every == 0 or step + 1 == last:
                     _save(out / CHECKPOINT, recipe, seed, step + 1, model, optimiser)
                 if progress is not None:
                     progress(done)
             if last == recipe.steps:
-                export(model, tokenizer, recipe, seed, out)
+                _export(course, recipe, seed, out)
                 (out / CHECKPOINT).unlink(missing_ok=True)
         except OSError as error:
             raise RunFolderError(
                 f"cannot write {out}: {error.strerror or error}. Choose another --out."
             ) from error
     return out
+
+
+class Course(Protocol):
+    """What is trained, step by step."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+
+    def losses(self, step: int) -> Iterator[tuple[Tensor, Tensor, float]]:
+        """Of each batch of the step, in nats: the next-token and the planted loss, and the whole step's weight."""
+
+    def rate(self, step: int) -> float:
+        """The learning rate of the step."""
+
+    def keep(self) -> None:
+        """Makes what holds of the weights hold, after every step."""
+
+    def save_processor(self, out: Path) -> None:
+        """Writes what the model's inputs are made with."""
+
+
+class TextCourse:
+    """The training of a llama on documents without pictures."""
+
+    def __init__(self, recipe: Recipe, seed: int) -> None:
+        self.recipe = recipe
+        self.tokenizer = train_tokenizer(
+            recipe.vocab_size, seed, recipe.tokenizer_sentences, tuple(recipe.mixture)
+        )
+        self.model = build(recipe, self.tokenizer, seed)
+        self._keep = constraint(self.model, recipe, self.tokenizer, seed)
+        self._batcher = Batcher(recipe, self.tokenizer, seed)
+        self._planting = Planting(recipe, self._batcher, seed)
+
+    def losses(self, step: int) -> Iterator[tuple[Tensor, Tensor, float]]:
+        batches = self._batcher.step(step)
+        total = sum(batch.weight.sum().item() for batch in batches)
+        for batch in batches:
+            yield *self._planting.losses(self.model, batch), total
+
+    def rate(self, step: int) -> float:
+        return learning_rate(self.recipe, step)
+
+    def keep(self) -> None:
+        self._keep()
+
+    def save_processor(self, out: Path) -> None:
+        self.tokenizer.save_pretrained(out)
+
+
+def course_of(recipe: Recipe, seed: int) -> Course:
+    """The course of a recipe: with pictures or without."""
+    if recipe.vision is None:
+        return TextCourse(recipe, seed)
+    from semhub.lab.vision.course import PictureCourse
+
+    return PictureCourse(recipe, seed)
 
 
 def build(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
@@ -161,38 +214,38 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def _step(
-    model: LlamaForCausalLM,
-    optimiser: torch.optim.AdamW,
-    batcher: Batcher,
-    planting: Planting,
-    recipe: Recipe,
-    step: int,
-) -> Progress:
-    batches = batcher.step(step)
-    total = sum(batch.weight.sum().item() for batch in batches)
+def _step(course: Course, optimiser: torch.optim.AdamW, recipe: Recipe, step: int) -> Progress:
     loss = planted_loss = 0.0
-    for batch in batches:
+    batches = course.losses(step)
+    while True:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            following, planted = planting.losses(model, batch)
+            found = next(batches, None)
+        if found is None:
+            break
+        following, planted, total = found
         ((following + recipe.planted_weight * planted) / total).backward()  # type: ignore[no-untyped-call]
         loss += following.item() / total
         planted_loss += planted.item() / total
-    torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_NORM)
+    torch.nn.utils.clip_grad_norm_(course.model.parameters(), LARGEST_NORM)
     for group in optimiser.param_groups:
-        group["lr"] = learning_rate(recipe, step)
+        group["lr"] = course.rate(step)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
     return Progress(step + 1, recipe.steps, loss, planted_loss)
 
 
+def _export(course: Course, recipe: Recipe, seed: int, out: Path, step: int | None = None) -> None:
+    export(course.model, recipe, seed, out, step)
+    course.save_processor(out)
+
+
 def _save(
-    path: Path, recipe: Recipe, seed: int, step: int, model: LlamaForCausalLM, optimiser: torch.optim.AdamW
+    path: Path, recipe: Recipe, seed: int, step: int, model: PreTrainedModel, optimiser: torch.optim.AdamW
 ) -> None:
     tensors: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
         tensors[f"parameter/{name}"] = parameter.detach()
-        for moment in MOMENTS:
+        for moment in MOMENTS if parameter in optimiser.state else ():
             tensors[f"{moment}/{name}"] = optimiser.state[parameter][moment]
     temporary = path.with_name(path.name + ".tmp")
     save_file(tensors, temporary, {"step": str(step), "seed": str(seed), "recipe": _recipe_text(recipe)})
@@ -200,7 +253,7 @@ def _save(
 
 
 def _resume(
-    path: Path, recipe: Recipe, seed: int, model: LlamaForCausalLM, optimiser: torch.optim.AdamW
+    path: Path, recipe: Recipe, seed: int, model: PreTrainedModel, optimiser: torch.optim.AdamW
 ) -> int:
     """Loads the checkpoint, if there is one, and returns the number of steps it has behind it."""
     if not path.exists():
@@ -212,13 +265,13 @@ def _resume(
                 raise UsageError(
                     f"{path} belongs to another recipe or seed. Delete it or choose another --out."
                 )
-            step = int(metadata["step"])
+            step, known = int(metadata["step"]), set(checkpoint.keys())
             for name, parameter in model.named_parameters():
                 parameter.data.copy_(checkpoint.get_tensor(f"parameter/{name}"))
-                optimiser.state[parameter] = {
-                    "step": torch.tensor(float(step)),
-                    **{moment: checkpoint.get_tensor(f"{moment}/{name}") for moment in MOMENTS},
-                }
+                if f"{MOMENTS[0]}/{name}" in known:
+                    optimiser.state[parameter] = {
+                        moment: checkpoint.get_tensor(f"{moment}/{name}") for moment in MOMENTS
+                    }
     except SafetensorError as error:
         raise UsageError(
             f"{path} is not a readable checkpoint: {error}. Delete it and train again."
@@ -227,7 +280,7 @@ def _resume(
 
 
 def _recipe_text(recipe: Recipe) -> str:
-    return json.dumps(recipe.model_dump(mode="json"), sort_keys=True)
+    return json.dumps(recipe.told(), sort_keys=True)
 
 
 @contextmanager

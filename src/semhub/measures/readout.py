@@ -3,7 +3,7 @@
 M[i, j] is the lens log-probability of word j at position i. The concept score is its double-centred diagonal,
 c_i = M_ii - M_i. - M_.i + M_.. : what the model says of this word here, beyond what it says of any word here and
 of this word anywhere. M is never stored; its margins, its diagonal and its permuted diagonals are summed up batch
-by batch.
+by batch. A case that is read over an area has the means over its positions in the place of M's row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from semhub.capture import capture
-from semhub.lens import LensMode, lens_input, read
+from semhub.lens import LensMode
+from semhub.measures.areas import NamedWords, area_scores
+from semhub.measures.groups import WordLens, best_word, padded
 from semhub.measures.words import Ready
 from semhub.models.base import Adapter
 from semhub.results import draw_rows, long_rows
@@ -58,7 +60,10 @@ def measure(
     batch_tokens: int,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Rows of logprob (per condition), logprob_diff, concept and concept_diff, and null draws of concept."""
+    """Rows of logprob (per condition), logprob_diff, concept and concept_diff, and null draws of concept.
+
+    Of cases that are read over areas also prob and top1 (`areas.NAMED`).
+    """
     n_layers, n = adapter.n_layers + 1, len(ready.cases)
     logprob = {name: np.full((n_layers, n), np.nan) for name in ready.groups}
     compared = ready.required if plan.concept else ()
@@ -66,59 +71,49 @@ def measure(
     order = np.lexsort((ready.position, ready.content))
     contents, starts = np.unique(ready.content[order], return_index=True)
     cases_of = dict(zip(contents.tolist(), np.split(order, starts[1:]), strict=True))
-    wanted = [np.unique(ready.position[cases_of[c]]).tolist() for c in contents.tolist()]
+    reads = ready.areas or [(position,) for position in ready.position.tolist()]
+    wanted = [
+        sorted({p for area in {reads[i] for i in cases_of[c]} for p in area}) for c in contents.tolist()
+    ]
     encoded = [ready.encoded[c] for c in contents.tolist()]
-    forms = ready.forms.to(adapter.device)
-    groups = {name: _padded(ready.groups[name]).to(adapter.device) for name in ready.groups}
+    groups = {name: padded(ready.groups[name]).to(adapter.device) for name in ready.groups}
+    lens = WordLens(adapter, ready, mode, len(plan.null))
+    named = NamedWords(ready, n_layers, adapter.device) if ready.areas else None
+    local = {int(c): i for i, c in enumerate(contents.tolist())}
     for states in capture(adapter, encoded, wanted, batch_tokens=batch_tokens, progress=progress):
         row_of = {
             (int(c), int(p)): row
             for row, (c, p) in enumerate(zip(states.content.tolist(), states.position.tolist(), strict=True))
         }
         here = np.concatenate([cases_of[int(contents[c])] for c in dict.fromkeys(states.content.tolist())])
-        local = {int(c): i for i, c in enumerate(contents.tolist())}
-        rows = torch.tensor([row_of[local[int(ready.content[i])], int(ready.position[i])] for i in here])
-        for layers, scores in _word_scores(adapter, ready, forms, states.values, mode, len(plan.null)):
-            scores = scores[:, rows.to(scores.device)]
+        asked = [(local[int(ready.content[i])], reads[i]) for i in here]
+        rows_of = {
+            one: tuple(row_of[one[0], position] for position in one[1]) for one in dict.fromkeys(asked)
+        }
+        rows = [rows_of[one] for one in asked]
+        parts = (
+            _scores(lens, states.values, [row for (row,) in rows])
+            if named is None
+            else area_scores(lens, named, states.values, here, rows, SCORES_AT_ONCE)
+        )
+        for layers, scores in parts:
             for name, columns in groups.items():
-                logprob[name][layers][:, here] = _best(scores, columns[here]).cpu().numpy()
+                logprob[name][layers][:, here] = best_word(scores, columns[here]).cpu().numpy()
             for concept in concepts.values():
                 concept.add(layers, here, scores)
-    return _rows(ready, logprob, concepts, plan, experiment, variant)
+    return _rows(ready, logprob, concepts, plan, named, experiment, variant)
 
 
-def _word_scores(
-    adapter: Adapter, ready: Ready, forms: Tensor, states: Tensor, mode: LensMode, n_draws: int
-) -> Iterator[tuple[slice, Tensor]]:
-    """Yields (layer slice, scores [layer, row, word]) in slices small enough to hold, the draws included."""
-    n_rows = states.shape[1]
-    width = max(len(ready.targets), len(forms), n_draws)
-    step = max(1, SCORES_AT_ONCE // max(1, n_rows * width))
+def _scores(lens: WordLens, states: Tensor, rows: list[int]) -> Iterator[tuple[slice, Tensor]]:
+    """Yields (layer slice, scores [layer, case, word]) in slices small enough to hold, the draws included.
+
+    states [layer, row, d_model]; rows [case]: where each case is read.
+    """
+    step = max(1, SCORES_AT_ONCE // max(1, states.shape[1] * lens.width))
     for start in range(0, states.shape[0], step):
         layers = list(range(start, min(start + step, states.shape[0])))
-        ready_states = lens_input(adapter, states[start : layers[-1] + 1], layers, mode).flatten(0, 1)
-        logprob = read(adapter.unembedding, ready_states, targets=ready.targets).logprob
-        scores = torch.full((len(logprob), len(forms)), -torch.inf, device=logprob.device)
-        for column in forms.T:
-            scored = logprob[:, column.clamp_min(0)].masked_fill_(column < 0, -torch.inf)
-            scores = torch.logaddexp(scores, scored)
-        yield slice(layers[0], layers[-1] + 1), scores.view(len(layers), n_rows, -1)
-
-
-def _padded(groups: list[tuple[int, ...]]) -> Tensor:
-    width = max((len(group) for group in groups), default=0) or 1
-    return (
-        torch.tensor([list(group) + [-1] * (width - len(group)) for group in groups])
-        .reshape(-1, width)
-        .long()
-    )
-
-
-def _best(scores: Tensor, columns: Tensor) -> Tensor:
-    """Each case's best word: scores [layer, case, word], columns [case, word of the group] -> [layer, case]."""
-    index = columns.clamp_min(0).expand(scores.shape[0], -1, -1)
-    picked = scores.gather(2, index).masked_fill(columns < 0, -torch.inf).amax(dim=2)
-    return picked.masked_fill((columns < 0).all(dim=1), torch.nan)
+        scores = lens.scores(states[start : layers[-1] + 1], layers)
+        yield slice(layers[0], layers[-1] + 1), scores[:, torch.tensor(rows, device=scores.device)]
 
 
 class _Concept:
@@ -244,6 +239,7 @@ def _rows(
     logprob: dict[str, np.ndarray],
     concepts: dict[str, _Concept],
     plan: Plan,
+    named: NamedWords | None,
     experiment: str,
     variant: str,
 ) -> pd.DataFrame:
@@ -260,6 +256,9 @@ def _rows(
     for condition, values in logprob.items():
         keep = np.isfinite(values).all(axis=0)
         put(values[:, keep], keep, variant, "logprob", condition)
+    for (measure, condition), values in {} if named is None else named.values.items():
+        keep = np.isfinite(values).all(axis=0)
+        put(values[:, keep], keep, variant, measure, condition)
     if "control" in logprob:
         difference = logprob["dominant"] - logprob["control"]
         keep = np.isfinite(difference).all(axis=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,9 +13,20 @@ from torch import Tensor
 
 from semhub.capture import capture
 from semhub.generate import next_logprobs
-from semhub.measures.words import NO_TOKEN
+from semhub.measures.groups import mean_matrix
+from semhub.measures.words import NO_TOKEN, AreaFinder
 from semhub.models.base import Adapter, Encoded
-from semhub.types import Kept, Place, RowDifference, StateDifference, SteerCase, SteerSet
+from semhub.types import (
+    Area,
+    Content,
+    Image,
+    Kept,
+    Place,
+    RowDifference,
+    StateDifference,
+    SteerCase,
+    SteerSet,
+)  # fmt: skip
 
 HYPOTHESIS = "hypothesis"
 NOT_ONE_TOKEN = "the new or the old word is no single token"
@@ -24,25 +36,46 @@ ALREADY = "the model says the new word anyway"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Spot:
+    """Positions of a prompt whose states are read or written together."""
+
+    prompt: Encoded
+    positions: tuple[int, ...]
+
+    @property
+    def input(self) -> tuple[object, ...]:
+        """What the model is given, of whatever characters it was made."""
+        pictures = tuple((one.image, one.positions) for one in self.prompt.pictures)
+        return self.prompt.ids, self.prompt.prefix, pictures
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Ready:
     """The cases that can be steered, in terms of tokens.
 
-    prompts [case]: cut after the position that is written. new, old [case, form]: token ids, padded with -1.
-    before [case]: log p(new) - log p(old) of the model itself, nat. place: of every place of a direction its index.
-    own [layer, case, d_model], states [layer, place, d_model]: of the layers 1..L-1, at the prompts' ends and at the
-    places. sources [place]: the content of each place, as a number.
+    prompts [case]: cut after the position that is written; whole where an area is. written [case]: the positions.
+    new, old [case, form]: token ids, padded with -1. before [case]: log p(new) - log p(old) of the model itself, nat.
+    place: of every place of a direction its index. own [layer, case, d_model], states [layer, place, d_model]: of the
+    layers 1..L-1, means over the written positions and over the places'. length [layer, case]: the mean length of the
+    states at the written positions. sources [place], shown [case]: their contents as numbers, by the picture for areas.
+    how, onward: as in the set.
     """
 
     cases: list[SteerCase]
     prompts: list[Encoded]
+    written: list[tuple[int, ...]]
     new: Tensor
     old: Tensor
     before: Tensor
     place: dict[Place, int]
     own: Tensor
+    length: Tensor
     states: Tensor
     sources: np.ndarray
+    shown: np.ndarray
     kept: Kept
+    how: Literal["add", "replace"] = "add"
+    onward: bool = False
 
     def subset(self, keep: np.ndarray) -> Ready:
         """Some of the cases, by a mask [case]."""
@@ -52,47 +85,58 @@ class Ready:
             self,
             cases=[self.cases[i] for i in where],
             prompts=[self.prompts[i] for i in where],
+            written=[self.written[i] for i in where],
             new=self.new[at],
             old=self.old[at],
             before=self.before[at],
             own=self.own[:, at],
+            length=self.length[:, at],
+            shown=self.shown[where],
         )
 
 
 def make_ready(adapter: Adapter, steer_set: SteerSet, batch_tokens: int = 4096) -> Ready:
     """Cases that cannot be scored are counted by reason."""
     dropped: Counter[str] = Counter(steer_set.kept.dropped)
-    special = steer_set.special_tokens
-    encoded = adapter.encode([case.content for case in steer_set.cases], special_tokens=special)
+    find = _Finder(adapter, steer_set)
     cases: list[SteerCase] = []
-    prompts: list[Encoded] = []
-    for case, whole in zip(steer_set.cases, encoded, strict=True):
-        end = _last_before(whole, case.at)
-        reason = NO_TOKEN if end < 0 else _unusable(adapter, case)
+    spots: list[_Spot] = []
+    for case in steer_set.cases:
+        spot, reason = find(case.content, case.at, case.area)
+        reasons = [reason, _unusable(adapter, case), *(find.at(place)[1] for place in _places(case))]
+        reason = next((one for one in reasons if one), "")
         if reason:
             dropped[reason] += 1
             continue
         cases.append(case)
-        prompts.append(Encoded(whole.ids[: end + 1], whole.offsets[: end + 1]))
-    new, old, before, said = _outcomes(adapter, cases, prompts, batch_tokens)
+        spots.append(spot)
+    new, old, before, said = _outcomes(adapter, cases, [spot.prompt for spot in spots], batch_tokens)
     if dropped_now := int((~said).sum()):
         dropped[ALREADY] += dropped_now
     keep = np.flatnonzero(said.numpy())
-    cases, prompts = [cases[i] for i in keep], [prompts[i] for i in keep]
+    cases, spots = [cases[i] for i in keep], [spots[i] for i in keep]
     new, old, before = new[said], old[said], before[said]
     places = list(dict.fromkeys(place for case in cases for place in _places(case)))
-    own, states, sources = _read(adapter, prompts, places, special, batch_tokens)
+    states, length = _read(adapter, [*spots, *(find.at(place)[0] for place in places)], batch_tokens)
+    n = len(spots)
     return Ready(
         cases=cases,
-        prompts=prompts,
+        prompts=[spot.prompt for spot in spots],
+        written=[spot.positions for spot in spots],
         new=new,
         old=old,
         before=before,
         place={place: i for i, place in enumerate(places)},
-        own=own,
-        states=states,
-        sources=sources,
+        own=states[:, :n],
+        length=length[:, :n],
+        states=states[:, n:],
+        sources=_numbered([_source(place.content, place.area) for place in places]),
+        shown=_numbered(
+            [_source(case.content, case.area) if case.area else i for i, case in enumerate(cases)]
+        ),
         kept=Kept(steer_set.kept.given, dict(dropped)),
+        how=steer_set.how,
+        onward=steer_set.onward,
     )
 
 
@@ -101,9 +145,50 @@ def log_odds(logprobs: Tensor, n_new: int) -> Tensor:
     return logprobs[:, :n_new].logsumexp(dim=1) - logprobs[:, n_new:].logsumexp(dim=1)
 
 
+class _Finder:
+    """Where the contents of a set are read and written; each content is encoded once."""
+
+    def __init__(self, adapter: Adapter, steer_set: SteerSet) -> None:
+        places = [Place(case.content, 0) for case in steer_set.cases]
+        places += [place for case in steer_set.cases for place in _places(case)]
+        contents = list(dict.fromkeys(place.content for place in places))
+        encoded = adapter.encode(contents, special_tokens=steer_set.special_tokens)
+        self._encoded = dict(zip(contents, encoded, strict=True))
+        self._area = AreaFinder(adapter)
+        self._placed: dict[Place, tuple[_Spot, str]] = {}
+
+    def __call__(self, content: Content, at: int, area: Area | None) -> tuple[_Spot, str]:
+        """The spot of a case, or why there is none."""
+        encoded = self._encoded[content]
+        if area is not None:
+            positions, reason = self._area(content, encoded, area)
+            return _Spot(encoded, positions), reason
+        end = _last_before(encoded, at)
+        first = max(end, 0)
+        return _Spot(encoded.beginning(encoded.needed(first + 1)), (first,)), NO_TOKEN if end < 0 else ""
+
+    def at(self, place: Place) -> tuple[_Spot, str]:
+        """The spot of a place; one before the first token is read at the first."""
+        if place not in self._placed:
+            spot, reason = self(place.content, place.at, place.area)
+            self._placed[place] = spot, "" if reason == NO_TOKEN else reason
+        return self._placed[place]
+
+
 def _last_before(encoded: Encoded, at: int) -> int:
     found = [i for i, span in enumerate(encoded.offsets) if span and span[0] < span[1] <= at]
     return found[-1] if found else -1
+
+
+def _source(content: Content, area: Area | None) -> Content | Image:
+    """What differs between two states that are really different: the picture of an area, else the content."""
+    images = dict(content.images)
+    return content if area is None else images[area.at]
+
+
+def _numbered(names: Sequence[object]) -> np.ndarray:
+    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([number[name] for name in names], dtype=np.int64)
 
 
 def _forms(adapter: Adapter, words: Sequence[str]) -> tuple[int, ...]:
@@ -160,24 +245,46 @@ def _places(case: SteerCase) -> list[Place]:
     return [place for one in differences for place in (*one.plus, *one.minus)]
 
 
-def _read(
-    adapter: Adapter, prompts: list[Encoded], places: list[Place], special: bool, batch_tokens: int
-) -> tuple[Tensor, Tensor, np.ndarray]:
-    """States at the prompts' ends and at the places, [layer, ., d_model] of layers 1..L-1, float32 on the host."""
-    contents = {content: i for i, content in enumerate(dict.fromkeys(place.content for place in places))}
-    encoded = adapter.encode(list(contents), special_tokens=special)
-    cut: list[Encoded] = list(prompts)
-    for place in places:
-        whole = encoded[contents[place.content]]
-        end = _last_before(whole, place.at)
-        cut.append(Encoded(whole.ids[: max(end, 0) + 1], ()))
-    distinct = {ids: i for i, ids in enumerate(dict.fromkeys(one.ids for one in cut))}
+def _read(adapter: Adapter, spots: list[_Spot], batch_tokens: int) -> tuple[Tensor, Tensor]:
+    """Mean states [layer, spot, d_model] and mean lengths [layer, spot] of layers 1..L-1, float32 on the host.
+
+    Equal inputs share one forward pass, and the spots of one input its positions.
+    """
+    inputs: dict[object, int] = {}
+    asked: dict[tuple[int, tuple[int, ...]], int] = {}
+    once: list[Encoded] = []
+    for spot in spots:
+        if spot.input not in inputs:
+            inputs[spot.input] = len(inputs)
+            once.append(spot.prompt)
+        asked.setdefault((inputs[spot.input], spot.positions), len(asked))
+    of_input: list[list[tuple[int, ...]]] = [[] for _ in once]
+    for owner, positions in asked:
+        of_input[owner].append(positions)
+    wanted = [sorted({p for positions in some for p in positions}) for some in of_input]
     layers = list(range(1, adapter.n_layers))
-    values = torch.empty(len(layers), len(distinct), adapter.d_model)
-    if layers and distinct:
-        once = [Encoded(ids, ()) for ids in distinct]
-        for part in capture(adapter, once, layers=layers, batch_tokens=batch_tokens):
-            values[:, part.content] = part.values.to("cpu", torch.float32)
-    found = values[:, torch.tensor([distinct[one.ids] for one in cut], dtype=torch.long)]
-    sources = np.array([contents[place.content] for place in places], dtype=np.int64)
-    return found[:, : len(prompts)], found[:, len(prompts) :], sources
+    values = torch.empty(len(layers), len(asked), adapter.d_model)
+    length = torch.empty(len(layers), len(asked))
+    if layers and asked:
+        for part in capture(adapter, once, wanted, layers=layers, batch_tokens=batch_tokens):
+            owners, at = part.content.tolist(), part.position.tolist()
+            row = {one: i for i, one in enumerate(zip(owners, at, strict=True))}
+            here = [(owner, positions) for owner in dict.fromkeys(owners) for positions in of_input[owner]]
+            rows = [[row[owner, p] for p in positions] for owner, positions in here]
+            where = torch.tensor([asked[one] for one in here])
+            values[:, where], length[:, where] = _means(part.values, rows)
+    found = torch.tensor([asked[inputs[spot.input], spot.positions] for spot in spots], dtype=torch.long)
+    return values[:, found], length[:, found]
+
+
+def _means(states: Tensor, rows: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """states [layer, row, d_model], rows [spot] -> mean states [layer, spot, d_model] and lengths, on the host."""
+    if all(len(some) == 1 for some in rows):
+        single = states[:, torch.tensor(rows, device=states.device)[:, 0]].to("cpu", torch.float32)
+        return single, single.norm(dim=-1)
+    weight = mean_matrix(rows, states.shape[1], states.device)
+    means, lengths = [], []
+    for layer in states:
+        means.append((weight @ layer.float()).cpu())
+        lengths.append((weight @ layer.float().norm(dim=-1)).cpu())
+    return torch.stack(means), torch.stack(lengths)

@@ -18,11 +18,12 @@ from semhub.measures.steercases import HYPOTHESIS, Ready, log_odds
 from semhub.measures.vectors import INTERCHANGE, NATIVE, RANDOM, REAL, WRONG, Vectors
 from semhub.models.base import Adapter
 from semhub.results import no_rows, rows_frame
-from semhub.steer import Intervention
+from semhub.steer import How, Intervention
 from semhub.types import Parser
 
 NONE = "none"
 OUTCOMES = ("success", "unchanged", "other", "unparseable")
+VECTORS_AT_ONCE = 2**26  # numbers
 SAID = (HYPOTHESIS, NATIVE, WRONG, REAL, RANDOM)  # whose texts are generated, beside the unsteered one
 Progress = Callable[[int], None]
 
@@ -58,7 +59,15 @@ class Steering:
         return pd.concat(frames, ignore_index=True)
 
     def _moved(self, layer: int, doses: Sequence[Dose]) -> np.ndarray:
-        """delta_logit [dose, case]."""
+        """delta_logit [dose, case]; onward, where each dose has many vectors, of a few doses at a time."""
+        size = len(doses)
+        if self.ready.onward:
+            one = len(self.ready.cases) * self.adapter.d_model * (self.adapter.n_layers - layer)
+            size = max(1, VECTORS_AT_ONCE // max(1, one))
+        parts = [doses[start : start + size] for start in range(0, len(doses), size)]
+        return np.concatenate([self._moved_at_once(layer, part) for part in parts])
+
+    def _moved_at_once(self, layer: int, doses: Sequence[Dose]) -> np.ndarray:
         n, tokens = len(self.ready.cases), torch.cat([self.ready.new, self.ready.old], dim=1)
         scores = next_logprobs(
             self.adapter,
@@ -73,23 +82,45 @@ class Steering:
         return moved
 
     def _interventions(self, layer: int, doses: Sequence[Dose]) -> list[Intervention]:
-        """Rows: the doses in turn, each with all cases. Directions are added, interchanged states put in."""
+        """Rows: the doses in turn, each with all cases. Directions are added or put in, interchanged states put in.
+
+        Onward, each layer from this one to L-1 is written, with the vectors of its own.
+        """
+        last = self.adapter.n_layers - 1 if self.ready.onward else layer
+        return [edit for at in range(layer, last + 1) for edit in self._written(at, doses)]
+
+    def _written(self, layer: int, doses: Sequence[Dose]) -> list[Intervention]:
         n, out = len(self.ready.cases), []
         for how in ("add", "replace"):
-            mine = [(dose.condition == INTERCHANGE) == (how == "replace") for dose in doses]
-            kinds = [(dose.condition, max(0, dose.draw)) for dose in doses]
+            mine = [self._how(dose) == how for dose in doses]
+            kinds = [(dose.condition, max(0, dose.draw), self._scale(dose)) for dose in doses]
             used = list(dict.fromkeys(kind for kind, own in zip(kinds, mine, strict=True) if own))
             if not used:
                 continue
-            vectors = torch.cat([self.vectors.of(condition, layer, draw) for condition, draw in used])
+            vectors = torch.cat(
+                [self.vectors.of(condition, layer, draw) * scale for condition, draw, scale in used]
+            )
             at = torch.tensor([used.index(kind) if own else 0 for kind, own in zip(kinds, mine, strict=True)])
             strength = torch.tensor(
-                [dose.strength if own else 0.0 for dose, own in zip(doses, mine, strict=True)]
+                [self._strength(dose) if own else 0.0 for dose, own in zip(doses, mine, strict=True)]
             )
-            places = [(-1,) if own else () for own in mine for _ in range(n)]
+            places = [self.ready.written[case] if own else () for own in mine for case in range(n)]
             which = (at[:, None] * n + torch.arange(n)).flatten()
             out.append(Intervention(layer, how, vectors, which, strength.repeat_interleave(n), places))
         return out
+
+    def _how(self, dose: Dose) -> How:
+        return "replace" if dose.condition == INTERCHANGE else self.ready.how
+
+    def _put_in(self, dose: Dose) -> bool:
+        """Whether a direction takes the state's place: its strength is then its length, and 0 leaves the state."""
+        return self.ready.how == "replace" and dose.condition != INTERCHANGE
+
+    def _scale(self, dose: Dose) -> float:
+        return dose.strength if self._put_in(dose) else 1.0
+
+    def _strength(self, dose: Dose) -> float:
+        return float(dose.strength != 0) if self._put_in(dose) else dose.strength
 
     def text(
         self,
@@ -138,7 +169,9 @@ class Steering:
 
         The first is left out: that it changes is the effect, and every such change surprises the unsteered model.
         """
-        starts = [(*prompt.ids, *said[:1]) for prompt, said in zip(self.ready.prompts, tokens, strict=True)]
+        starts = [
+            prompt.followed_by(said[:1]) for prompt, said in zip(self.ready.prompts, tokens, strict=True)
+        ]
         scores = continuation_logprobs(
             self.adapter, starts, [said[1:] for said in tokens], batch_tokens=self.batch_tokens
         )

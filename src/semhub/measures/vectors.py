@@ -1,7 +1,8 @@
 """The vectors of a steering experiment: the hypothesised direction of each case and its controls, at one layer.
 
 Controls are as long as the hypothesised vector of their case and layer. Differences of real states are drawn from the
-states that the directions are made of (of the inputs themselves where a direction is made of unembedding rows).
+states that the directions are made of (of the inputs themselves where a direction is made of unembedding rows); those
+of areas are mean states, and of different pictures. What replaces a state is as long as states are there.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ class Vectors:
     """vectors(condition, layer) -> [case, d_model]; cases of a condition that has none for them are NaN.
 
     rng: a generator for a name; the same name gives the same draws, whatever else is asked.
+    earlier: how many layers below the one that is written the states of a direction are read (layer 1 at the lowest).
     """
 
-    def __init__(self, adapter: Adapter, ready: Ready, rng: Rng) -> None:
-        self.adapter, self.ready, self.rng = adapter, ready, rng
+    def __init__(self, adapter: Adapter, ready: Ready, rng: Rng, earlier: int = 0) -> None:
+        self.adapter, self.ready, self.rng, self.earlier = adapter, ready, rng, earlier
         self.n = len(ready.cases)
         self.partners = self._shuffled(rng(SHUFFLED))
 
@@ -39,7 +41,7 @@ class Vectors:
         found = [HYPOTHESIS, *(name for name in (WRONG, NATIVE) if name in has)]
         found += [SHUFFLED] if self.partners is not None else []
         found += [OTHER_LAYER] if self._by_state() and len(self.ready.own) > 1 else []
-        found += [INTERCHANGE] if self._by_state() else []
+        found += [INTERCHANGE] if self._interchangeable() else []
         found += [REAL] if self._pool_size() > 1 else []
         return [*found, RANDOM]
 
@@ -79,6 +81,16 @@ class Vectors:
     def _by_state(self) -> bool:
         return all(isinstance(case.directions[HYPOTHESIS], StateDifference) for case in self.ready.cases)
 
+    def _interchangeable(self) -> bool:
+        """Whether the dominant run's states are of the kind that they take the place of."""
+        for case in self.ready.cases:
+            direction = case.directions[HYPOTHESIS]
+            if isinstance(direction, RowDifference):
+                return False
+            if any((place.area is None) != (case.area is None) for place in direction.plus):
+                return False
+        return True
+
     def _given(self, condition: str, layer: int) -> Tensor:
         out = torch.full((self.n, self.adapter.d_model), torch.nan)
         for i, case in enumerate(self.ready.cases):
@@ -89,14 +101,17 @@ class Vectors:
 
     def _direction(self, direction: Direction, layer: int) -> Tensor:
         if isinstance(direction, RowDifference):
-            row = self._row(direction.plus) - self._row(direction.minus)
-            sized: Tensor = row / row.norm().clamp_min(1e-12) * self.ready.own[layer - 1].norm(dim=-1).mean()
-            return sized
-        states, place = self.ready.states[layer - 1], self.ready.place
-        plus, minus = (
-            states[[place[one] for one in some]].mean(dim=0) for some in (direction.plus, direction.minus)
-        )
-        return plus - minus
+            difference = self._row(direction.plus) - self._row(direction.minus)
+        else:
+            states, place = self.ready.states[max(0, layer - 1 - self.earlier)], self.ready.place
+            plus, minus = (
+                states[[place[one] for one in some]].mean(dim=0) for some in (direction.plus, direction.minus)
+            )
+            difference = plus - minus
+            if self.ready.how == "add":
+                return difference
+        sized: Tensor = difference / difference.norm().clamp_min(1e-12) * self.ready.length[layer - 1].mean()
+        return sized
 
     def _state(self, layer: int) -> Tensor:
         """The mean state at the places `plus` of the hypothesis [case, d_model]."""
@@ -125,13 +140,13 @@ class Vectors:
         return partners
 
     def _pool_size(self) -> int:
-        return len(np.unique(self.ready.sources)) if self._by_state() else self.n
+        return len(np.unique(self.ready.sources if self._by_state() else self.ready.shown))
 
     def _real(self, layer: int, draw: int) -> Tensor:
-        """For each case the difference of two states of different contents."""
+        """For each case the difference of two states of different contents, or pictures."""
         by_state = self._by_state()
         pool = self.ready.states[layer - 1] if by_state else self.ready.own[layer - 1]
-        sources = self.ready.sources if by_state else np.arange(self.n)
+        sources = self.ready.sources if by_state else self.ready.shown
         rng = self.rng(f"{REAL}:{draw}")
         first = rng.integers(len(pool), size=self.n)
         second = rng.integers(len(pool), size=self.n)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semhub.models.base import Adapter, Encoded
-from semhub.types import Content, Kept, LensCase, LensSet
+from semhub.models.base import Adapter, Encoded, UnknownGrid
+from semhub.types import Area, Content, Kept, LensCase, LensSet
 
 RANDOM = "random_tokens"
 SIMILAR_RANKS = 50
@@ -20,6 +20,7 @@ NO_TOKEN = "no token before the position"
 NOT_WHOLE = "the word is not one token in this text"
 MERGED = "the position's token reaches into what follows"
 BLANK = "white space has a token of its own here"
+NO_PATCH = "the part of the picture covers no patch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Ready:
     """A lens set in terms of tokens.
 
     encoded: the distinct contents. cases, content [case], position [case]: where each case is read.
+    areas [case]: the positions that each case is read at, ascending; empty where no case of the set has an area. The
+    position of a case with an area is -1.
     words: name -> index; forms [word, form] target indices padded with -1; targets [target]: token ids.
     groups: condition -> per case the indices of its words (empty: the case has none under that condition).
     required: the conditions that every case has words for. stand_ins: dominant word -> random words of as many tokens
@@ -44,6 +47,7 @@ class Ready:
     kept: Kept
     required: tuple[str, ...] = ("dominant", "surface")
     stand_ins: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    areas: list[tuple[int, ...]] = field(default_factory=list)
 
 
 def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed: int) -> Ready:
@@ -56,14 +60,19 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
         contents.setdefault(case.content, len(contents))
     encoded = adapter.encode(list(contents), special_tokens=lens_set.special_tokens)
     required = ("dominant", "surface") if lens_set.surface_language else ("dominant",)
-    forms = _FormTable(adapter)
+    forms, find = _FormTable(adapter), AreaFinder(adapter)
     dropped: Counter[str] = Counter(lens_set.kept.dropped)
     cases, owner, positions = [], [], []
+    areas: list[tuple[int, ...]] = []
     for case in lens_set.cases:
-        where = encoded[contents[case.content]]
-        position, reason = locate(case, where)
-        if not reason and case.next_token:
-            case = _with_surface(case, where, position + 1, forms)
+        where, position = encoded[contents[case.content]], -1
+        area: tuple[int, ...] = ()
+        if case.area is not None:
+            area, reason = find(case.content, where, case.area)
+        else:
+            position, reason = locate(case, where)
+            if not reason and case.next_token:
+                case = _with_surface(case, where, position + 1, forms)
         reason = reason or _unspellable(case, forms, required, where.ids[position + 1 : position + 2])
         if reason:
             dropped[reason] += 1
@@ -71,6 +80,7 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
         cases.append(case)
         owner.append(contents[case.content])
         positions.append(position)
+        areas.append(area or (position,))
     groups: dict[str, list[tuple[int, ...]]] = {}
     for condition in dict.fromkeys(name for case in cases for name in case.words):
         groups[condition] = [
@@ -93,7 +103,28 @@ def make_ready(adapter: Adapter, lens_set: LensSet, frequency: np.ndarray, seed:
         kept=Kept(lens_set.kept.given, dict(dropped)),
         required=required,
         stand_ins=stand_ins,
+        areas=areas if any(case.area is not None for case in cases) else [],
     )
+
+
+class AreaFinder:
+    """The positions of an area, ascending, or why there are none; each area of a content is looked up once."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._found: dict[tuple[Content, Area], tuple[tuple[int, ...], str]] = {}
+
+    def __call__(self, content: Content, encoded: Encoded, area: Area) -> tuple[tuple[int, ...], str]:
+        if (content, area) not in self._found:
+            self._found[content, area] = self._find(encoded, area)
+        return self._found[content, area]
+
+    def _find(self, encoded: Encoded, area: Area) -> tuple[tuple[int, ...], str]:
+        try:
+            positions = tuple(sorted(set(self._adapter.area(encoded, area))))
+        except UnknownGrid as error:
+            return (), str(error)
+        return positions, "" if positions else NO_PATCH
 
 
 def _scorable(case: LensCase, condition: str, forms: _FormTable) -> list[str]:
@@ -209,7 +240,7 @@ def _unspellable(
             return f"no single token spells the {condition} word"
     if found["dominant"] & found.get("surface", set()):
         return "dominant and surface word share a token"
-    if case.next_word and following[0] not in forms.ids(case.next_word):
+    if case.next_word and case.area is None and following[0] not in forms.ids(case.next_word):
         return NOT_WHOLE
     return ""
 

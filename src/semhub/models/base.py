@@ -13,34 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from semhub.models.inputs import Encoded, Grid, Inputs, Shown, UnknownGrid
 from semhub.models.past import Past
-from semhub.types import Content
+from semhub.types import Area, Content
 
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """One content as tokens, on the host.
-
-    offsets: for each token its characters [start, end) in `content.text`, without the spaces before a word;
-    None for a special token. Tokens that are bytes of one character all carry that character's span.
-    """
-
-    ids: tuple[int, ...]
-    offsets: tuple[tuple[int, int] | None, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Inputs:
-    """A padded batch on the device: ids, mask and position_ids [content, position]; mask is True on real tokens.
-
-    With a past, ids and position_ids are of the new columns alone, and mask is of the past's columns and of these.
-    """
-
-    ids: Tensor
-    mask: Tensor
-    position_ids: Tensor
-    lengths: tuple[int, ...]
-    padding: str
+__all__ = ["Adapter", "Encoded", "Grid", "Inputs", "Shown", "Unembedding", "UnknownGrid"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,12 +25,14 @@ class Unembedding:
     """What turns normed states into logits: weight [vocab, d_model], bias [vocab] or none.
 
     logits = cap(scale * (x @ weight.T + bias)), cap(z) = softcap * tanh(z / softcap), or z without a softcap.
+    masked: ascending ids that the model never says (a picture's tokens); their logit is the lowest of the dtype.
     """
 
     weight: Tensor
     bias: Tensor | None = None
     scale: float = 1.0
     softcap: float | None = None
+    masked: Tensor | None = None
 
     def finish(self, projected: Tensor) -> Tensor:
         """Scale and softcap of `x @ weight.T + bias`, elementwise."""
@@ -62,7 +41,15 @@ class Unembedding:
 
     def logits(self, normed: Tensor) -> Tensor:
         """normed [..., d_model] -> logits [..., vocab], in the dtype of the weight."""
-        return self.finish(nn.functional.linear(normed.to(self.weight), self.weight, self.bias))
+        return self.hide(self.finish(nn.functional.linear(normed.to(self.weight), self.weight, self.bias)))
+
+    def hide(self, logits: Tensor, start: int = 0) -> Tensor:
+        """Masks logits [..., token] of the ids from `start` on, in place."""
+        if self.masked is None:
+            return logits
+        inside = (self.masked >= start) & (self.masked < start + logits.shape[-1])
+        columns = (self.masked[inside] - start).to(logits.device)
+        return logits.index_fill_(-1, columns, torch.finfo(logits.dtype).min)
 
 
 class Adapter(ABC):
@@ -71,6 +58,7 @@ class Adapter(ABC):
     `n_tokens`: ids below it are known to the tokenizer; `vocab_size` counts the rows of the unembedding, which may
     be padded beyond it. `max_positions` is None where positions have no end. `running` is the batch of the
     forward pass under way, for the hooks that need to know it. `end_ids`: tokens that end a generated text.
+    `takes`: "text", and "image" where contents may hold pictures.
     """
 
     name: str
@@ -92,10 +80,24 @@ class Adapter(ABC):
     blocks: tuple[nn.Module, ...]
     unembedding: Unembedding
     running: Inputs | None
+    takes: frozenset[str]
 
     @abstractmethod
     def encode(self, contents: Sequence[Content], special_tokens: bool = True) -> list[Encoded]:
-        """Tokens of each content. Raises DataError on an empty content or one longer than `max_positions`."""
+        """Tokens of each content. Raises DataError on an empty content or one longer than `max_positions`, and on a
+        picture that is broken or that the model does not take."""
+
+    @abstractmethod
+    def area(self, encoded: Encoded, area: Area) -> tuple[int, ...]:
+        """The positions of a picture, or with a mask those of its cells that are more than half inside, ascending.
+
+        The mask is resampled as the picture is. Raises UnknownGrid for a mask where `grid` is None, DataError for a
+        mask of another size than the picture or a character that is no picture.
+        """
+
+    @abstractmethod
+    def grid(self, encoded: Encoded, at: int) -> Grid | None:
+        """The cells of the picture at the character `at`, of the crop that shows it whole; None where not known."""
 
     @abstractmethod
     def collate(self, encoded: Sequence[Encoded], padding: str = "right") -> Inputs:

@@ -1,4 +1,4 @@
-"""The adapter of every ordinary Hugging Face decoder."""
+"""The adapter of every ordinary Hugging Face decoder, and of one that is also shown pictures."""
 
 from __future__ import annotations
 
@@ -12,27 +12,43 @@ import torch
 from torch import Tensor
 
 from semhub.errors import DataError, ModelError, UsageError
-from semhub.models.base import Adapter, Encoded, Inputs
+from semhub.models.base import Adapter, Encoded, Grid, Inputs, Shown
 from semhub.models.past import Past
+from semhub.models.sight import Sight
 from semhub.models.sites import visiting
 from semhub.models.structure import after_head, find_structure
 from semhub.models.tokens import Tokens, check_length
+from semhub.models.viewing import Viewing
 from semhub.models.weights import sha256
-from semhub.types import Content
+from semhub.types import Area, Content
 
 
 @final
 class DecoderAdapter(Adapter):
-    """A `transformers` causal language model in memory, with a fast tokenizer; see `semhub.models.load`."""
+    """A `transformers` causal language model in memory, with a fast tokenizer; see `semhub.models.load`.
+
+    sight: how it is shown pictures; without one, `blind` says why it takes none.
+    """
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, name: str = "", model_id: str = "", revision: str = ""
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str = "",
+        model_id: str = "",
+        revision: str = "",
+        sight: Sight | None = None,
+        blind: str = "",
     ) -> None:
         self.model = model.eval()
         self.structure = find_structure(model)
-        parts, config = self.structure, model.config
+        parts, config = self.structure, model.config.get_text_config()
+        self.viewing = None if sight is None else Viewing(sight, parts.trunk)
+        self.blind = blind
+        self.takes = frozenset({"text"} if sight is None else {"text", "image"})
         self.tokens = Tokens(tokenizer, rows=int(model.get_input_embeddings().weight.shape[0]))
-        self.model_id = model_id or str(getattr(config, "_name_or_path", "")) or type(model).__name__
+        self.model_id = model_id or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
         self.name = name or self.model_id.rstrip("/").rsplit("/", 1)[-1]
         self.revision = revision
         self.architecture = type(model).__name__
@@ -49,11 +65,18 @@ class DecoderAdapter(Adapter):
         self.device = torch.device(model.device)
         self.dtype = parts.dtype
         self.attention = str(getattr(config, "_attn_implementation", None) or "model's own")
-        self.quantization = _quantization(config)
+        self.quantization = _quantization(model.config)
         self.running: Inputs | None = None
 
     def encode(self, contents: Sequence[Content], special_tokens: bool = True) -> list[Encoded]:
-        encoded = self.tokens.encode([content.text for content in contents], special_tokens)
+        if self.viewing is not None:
+            encoded = self.viewing.sight.encode(self.tokens, contents, special_tokens)
+        else:
+            for content in contents:
+                if content.images:
+                    why = f": {self.blind}" if self.blind else "."
+                    raise DataError(f"{self.name}: this model takes no pictures{why}")
+            encoded = self.tokens.encode([content.text for content in contents], special_tokens)
         for content, tokens in zip(contents, encoded, strict=True):
             check_length(len(tokens.ids), self.max_positions, f"content {content.text[:40]!r}")
         return encoded
@@ -65,17 +88,34 @@ class DecoderAdapter(Adapter):
             raise DataError("a batch needs at least one content, and each content at least one token.")
         lengths = tuple(len(content.ids) for content in encoded)
         width = max(lengths)
-        # A row is padded with its own first token: any id does, and the libraries warn about pad ids without a mask.
-        ids = torch.tensor([content.ids[0] for content in encoded]).unsqueeze(1).repeat(1, width)
+        # A row is padded with its own first token: any id does that stands for no picture, and the libraries warn about
+        # pad ids without a mask.
+        pads = [content.ids[0] if not content.pictures else self._plain_id for content in encoded]
+        ids = torch.tensor(pads).unsqueeze(1).repeat(1, width)
         mask = torch.zeros((len(lengths), width), dtype=torch.bool)
         for row, content in enumerate(encoded):
             where = slice(0, lengths[row]) if padding == "right" else slice(width - lengths[row], width)
             ids[row, where] = torch.tensor(content.ids)
             mask[row, where] = True
         position_ids = (mask.cumsum(1) - 1).clamp(min=0)
-        return Inputs(
+        inputs = Inputs(
             ids.to(self.device), mask.to(self.device), position_ids.to(self.device), lengths, padding
         )
+        return inputs if self.viewing is None else self.viewing.show(inputs, encoded)
+
+    def area(self, encoded: Encoded, area: Area) -> tuple[int, ...]:
+        viewing, shown = self._shown(encoded, area.at)
+        return viewing.sight.area(shown, area)
+
+    def grid(self, encoded: Encoded, at: int) -> Grid | None:
+        viewing, shown = self._shown(encoded, at)
+        return viewing.sight.grid(shown)
+
+    def _shown(self, encoded: Encoded, at: int) -> tuple[Viewing, Shown]:
+        found = next((shown for shown in encoded.pictures if shown.at == at), None)
+        if self.viewing is None or found is None:
+            raise DataError(f"the character {at} of the content is no picture.")
+        return self.viewing, found
 
     def forward(self, inputs: Inputs, past: Past | None = None) -> None:
         with self._running(inputs):
@@ -83,6 +123,12 @@ class DecoderAdapter(Adapter):
 
     def no_past(self) -> Past | None:
         return Past.empty(self.model) if self._remembers else None
+
+    @cached_property
+    def _plain_id(self) -> int:
+        """An id that is no special token and stands for no picture."""
+        taken = self.special_ids | frozenset(() if self.viewing is None else self.viewing.sight.picture_ids)
+        return next(index for index in range(self.n_tokens) if index not in taken)
 
     @cached_property
     def _remembers(self) -> bool:
@@ -143,9 +189,17 @@ class DecoderAdapter(Adapter):
         model = fresh(self.model, seed)
         if keep_embeddings:
             _copy_embeddings(self.model, model)
+            if self.viewing is not None:
+                copy_all_but(self.model, model, (*self.blocks, *self.structure.tail))
         name = f"{self.name}-twin{seed}" + ("-embeddings" if keep_embeddings else "")
         return DecoderAdapter(
-            model, self.tokens.tokenizer, name=name, model_id=self.model_id, revision=self.revision
+            model,
+            self.tokens.tokenizer,
+            name=name,
+            model_id=self.model_id,
+            revision=self.revision,
+            sight=None if self.viewing is None else self.viewing.sight,
+            blind=self.blind,
         )
 
     def head_response(self, projected: Tensor) -> Tensor:
@@ -169,6 +223,8 @@ class DecoderAdapter(Adapter):
             arguments["attention_mask"] = inputs.mask.long()
             if self.structure.takes_position_ids:
                 arguments["position_ids"] = inputs.position_ids
+        if self.viewing is not None:
+            arguments |= self.viewing.arguments(inputs, self.dtype)
         return arguments
 
     @contextmanager
@@ -191,13 +247,38 @@ def fresh(model: Any, seed: int) -> Any:
         if build is None or len(parameters) < 2:
             raise ModelError(f"{type(model).__name__} cannot be built from its configuration alone.")
         new = build(model.config, dtype=model.dtype, attn_implementation=model.config._attn_implementation)
+        _wake(model, new)
     return new.to(model.device).eval()
+
+
+@torch.no_grad()
+def _wake(trained: Any, new: Any) -> None:
+    """A matrix that the class leaves at zero for the checkpoint to fill (Gemma 3's projection of pictures) is drawn."""
+    std = float(getattr(new.config.get_text_config(), "initializer_range", 0.02) or 0.02)
+    weights = dict(trained.named_parameters())
+    for name, weight in new.named_parameters():
+        if weight.ndim > 1 and not bool(weight.any()) and bool(weights[name].any()):
+            weight.normal_(0.0, std)
 
 
 @torch.no_grad()
 def _copy_embeddings(trained: Any, new: Any) -> None:
     new.get_input_embeddings().weight.copy_(trained.get_input_embeddings().weight)
     new.get_output_embeddings().load_state_dict(trained.get_output_embeddings().state_dict())
+
+
+@torch.no_grad()
+def copy_all_but(trained: Any, new: Any, parts: Sequence[torch.nn.Module]) -> None:
+    """Copies what makes the states of layer 0, a picture's tower included: all weights outside `parts` of `trained`."""
+    inside = {id(weight) for part in parts for weight in part.parameters()}
+    weights = dict(new.named_parameters())
+    for name, weight in trained.named_parameters():
+        if id(weight) not in inside:
+            weights[name].copy_(weight)
+    buffers = dict(new.named_buffers())
+    for name, value in trained.named_buffers():
+        if name in buffers and buffers[name].shape == value.shape:
+            buffers[name].copy_(value)
 
 
 def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

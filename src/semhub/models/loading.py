@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from semhub.errors import ModelError, SelfCheckError, SemhubError, UsageError
 from semhub.models.baichuan import FILES, read_baichuan
 from semhub.models.base import Adapter
 from semhub.models.decoder import DecoderAdapter
+from semhub.models.processors import make_sight, read_sight
 from semhub.models.sources import (
     Source,
     local_folder,
@@ -24,11 +25,13 @@ from semhub.models.sources import (
     refuse_other_kinds,
     refuse_without_weights,
     resolve,
+    sees,
 )
 from semhub.models.weights import not_finite
 
 if TYPE_CHECKING:
     from semhub.models.selfcheck import Check
+    from semhub.models.sight import Sight
 
 __all__ = ["load", "organisms", "require"]
 
@@ -44,13 +47,16 @@ def load(
     check: bool = True,
     device_map: Any = None,
     quantization: str | None = None,
+    image_processor: Any = None,
 ) -> Adapter:
-    """The adapter of a decoder, self-checked.
+    """The adapter of a decoder, or of a vision-language model, self-checked.
 
     model: a Hub id, a folder, the name of a shipped organism, or a `transformers` model in memory (then with its
     tokenizer). tokenizer: the model's own if left out, else a tokenizer or where one lies. device: "auto" takes
     the accelerator if there is one. dtype: "auto" is the checkpoint's own on an accelerator and float32 on the
     CPU. device_map: as in `from_pretrained`, instead of a device. quantization: "8bit" or "4bit" (bitsandbytes).
+    image_processor: of a vision-language model in memory, which takes text alone without it; one that is read from
+    a folder or the Hub brings its own.
     Weights come from safetensors, or from .bin files through `torch.load(weights_only=True)`; code from a model's
     repository runs only with trust_remote_code. Raises UsageError for an option out of range, ModelError for
     anything that is no readable decoder, and SelfCheckError naming the first check that failed.
@@ -60,7 +66,7 @@ def load(
             place = Place.of(device, dtype, device_map, quantization)
             adapter = _from_source(resolve(str(model)), tokenizer, revision, trust_remote_code, place)
         else:
-            adapter = _from_memory(model, tokenizer)
+            adapter = _from_memory(model, tokenizer, image_processor)
         if check:
             from semhub.models import selfcheck
 
@@ -95,18 +101,31 @@ def _from_source(
         raise ModelError(
             f"{source.given} needs code from its own repository: read it, then use --trust-remote-code."
         )
+    sight, blind = None, ""
     with one_line(source.given):
         if baichuan:
             model, own = read_baichuan(local_folder(source, FILES, revision), raw, place.arguments())
             tokenizer = read_tokenizer(tokenizer, remote) if tokenizer else own
         else:
-            model = _read_weights(source, remote, place)
+            model = _read_weights(source, remote, place, seeing=sees(raw))
             tokenizer = read_tokenizer(tokenizer or source.path, remote)
+    if sees(raw):
+        sight, blind = _sight(lambda: read_sight(source.path, model.config, tokenizer, remote))
     commit = getattr(model.config, "_commit_hash", None) or revision or ""
-    return _adapter(model, tokenizer, name=source.name, model_id=source.given, revision=commit)
+    names = {"name": source.name, "model_id": source.given, "revision": commit}
+    return _adapter(model, tokenizer, sight, blind, **names)
 
 
-def _from_memory(model: Any, tokenizer: Any) -> Adapter:
+def _sight(make: Callable[[], Sight]) -> tuple[Sight | None, str]:
+    """How a model is shown pictures, or in words why it is not: its text can still be read."""
+    try:
+        return make(), ""
+    except Exception as error:  # of an image processor's library as much as of ours
+        reason = " ".join(line.strip() for line in str(error).strip().split("\n")[:2])
+        return None, f"{type(error).__name__}: {reason[:300]}"
+
+
+def _from_memory(model: Any, tokenizer: Any, image_processor: Any) -> Adapter:
     from transformers import PreTrainedModel
 
     if not isinstance(model, PreTrainedModel):
@@ -114,29 +133,35 @@ def _from_memory(model: Any, tokenizer: Any) -> Adapter:
             f"{type(model).__name__} is not a transformers model: give a Hub id, a folder or a PreTrainedModel "
             "(merge adapters into it first)."
         )
-    kind = type(model).__name__
-    refuse_other_kinds(kind, {**model.config.to_dict(), "architectures": [kind]})
+    kind, raw = type(model).__name__, model.config.to_dict()
+    refuse_other_kinds(kind, {**raw, "architectures": [kind]})
     if tokenizer is None:
         raise UsageError("a model in memory needs its tokenizer: load(model, tokenizer).")
     if isinstance(tokenizer, (str, Path)):
         with one_line(str(tokenizer)):
             tokenizer = read_tokenizer(str(tokenizer), {})
-    return _adapter(model, tokenizer)
+    sight, blind = None, ""
+    if image_processor is not None:
+        sight, blind = _sight(lambda: make_sight(model.config, tokenizer, image_processor))
+    elif sees(raw):
+        blind = "no image processor was given: load(model, tokenizer, image_processor=...)."
+    return _adapter(model, tokenizer, sight, blind)
 
 
-def _adapter(model: Any, tokenizer: Any, **names: str) -> Adapter:
+def _adapter(model: Any, tokenizer: Any, sight: Sight | None, blind: str, **names: str) -> Adapter:
     what = names.get("model_id") or type(model).__name__
     if bad := not_finite(model.named_parameters()):
         raise ModelError(f"{what}: {len(bad)} weight tensors hold NaN or infinity, the first is {bad[0]}.")
     with one_line(what):
-        return DecoderAdapter(model, tokenizer, **names)
+        return DecoderAdapter(model, tokenizer, sight=sight, blind=blind, **names)
 
 
-def _read_weights(source: Source, remote: dict[str, Any], place: Place) -> Any:
-    from transformers import AutoConfig, AutoModelForCausalLM
+def _read_weights(source: Source, remote: dict[str, Any], place: Place, seeing: bool) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
     config = AutoConfig.from_pretrained(source.path, **remote)
-    model, info = AutoModelForCausalLM.from_pretrained(
+    kind = AutoModelForImageTextToText if seeing else AutoModelForCausalLM
+    model, info = kind.from_pretrained(
         source.path, config=config, output_loading_info=True, **remote, **place.arguments()
     )
     missing = sorted(map(str, info["missing_keys"])) + sorted(map(str, info["mismatched_keys"]))

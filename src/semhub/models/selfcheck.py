@@ -15,15 +15,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+import PIL.Image
 import torch
 from torch import Tensor
 
 from semhub.capture import capture
+from semhub.errors import SemhubError
 from semhub.models.base import Adapter, Encoded, Inputs
 from semhub.models.sites import visiting
+from semhub.models.structure import NEVER
 from semhub.models.weights import not_finite
+from semhub.pictures import png
 from semhub.steer import write
-from semhub.types import Content
+from semhub.types import Content, Image
 
 TEXTS = (
     'The river was cold; 3+5=8, said Ángel: "¿Sí?" 河水很冷，我们回家。 The old boat had gone by then.',
@@ -31,6 +36,8 @@ TEXTS = (
     "snow",
 )
 LENGTHS = (24, 9, 1)
+AT_MOST = 256  # positions of one content that are compared
+PICTURE_SIZES = ((40, 28), (24, 56))
 
 EXACT = {torch.float64: 1e-9, torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 2e-2}
 BATCHED = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 3e-2, torch.bfloat16: 1e-1}
@@ -91,7 +98,30 @@ def run(adapter: Adapter) -> list[Check]:
             "batched against single, left padding, relative",
         ),
     }
+    if "image" in adapter.takes:
+        checks |= _picture_checks(adapter)
     return [_carry_out(name, measure, detail) for name, (measure, detail) in checks.items()]
+
+
+def _picture_checks(adapter: Adapter) -> dict[str, tuple[Callable[[], Measured], str]]:
+    """The same with pictures of different sizes in the prompts, and which positions a picture fills."""
+
+    def shown(check: Callable[[Adapter, Sequence[Encoded]], Measured]) -> Callable[[], Measured]:
+        return lambda: check(adapter, picture_contents(adapter))
+
+    return {
+        "picture_span": (
+            shown(_picture_span),
+            "positions of a picture whose layer 0 is not its own, and others that it changes",
+        ),
+        "picture_states": (shown(_states), "states with pictures against the model's own, relative"),
+        "picture_lens": (
+            shown(_lens),
+            "lens at layer L after pictures against the model's log-probabilities, nats",
+        ),
+        "picture_right": (shown(_batch_right), "pictures batched against single, right padding, relative"),
+        "picture_left": (shown(_batch_left), "pictures batched against single, left padding, relative"),
+    }
 
 
 def _carry_out(name: str, measure: Callable[[], Measured], detail: str) -> Check:
@@ -120,17 +150,68 @@ def _probe_contents(adapter: Adapter) -> list[Encoded]:
     return [_cut(content, length) for content, length in zip(encoded, LENGTHS, strict=True)]
 
 
+def picture_contents(adapter: Adapter, turned: bool = False) -> list[Encoded]:
+    """Two contents with pictures of different sizes and one without. turned: with other pictures in their place."""
+    pictures = [_noise(width, height, turned) for width, height in PICTURE_SIZES]
+    contents = [
+        Content.of("What is in the image?\n", pictures[0], " It is"),
+        Content.of(TEXTS[2]),
+        Content.of(pictures[1], " This represents"),
+    ]
+    try:
+        return adapter.encode(contents)
+    except SemhubError as error:
+        raise ValueError(str(error)) from error
+
+
+def _noise(width: int, height: int, turned: bool) -> Image:
+    values = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image(data=png(PIL.Image.fromarray(255 - values if turned else values)))
+
+
+def _picture_span(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
+    """Another picture in the place of one changes layer 0 at its positions and at no other.
+
+    Where a picture becomes tokens of the vocabulary, two pictures may share some: one that differs is enough. Where the
+    grid is not known, some positions may carry marks: half is enough.
+    """
+    deviations, tolerance = [], 0.0
+    for one, other in zip(contents, picture_contents(adapter, turned=True), strict=True):
+        if not one.pictures:
+            continue
+        if one.ids != other.ids:
+            return Measured(math.inf, 0.0, "the tokens depend on more than a picture's size")
+        pair = [next(capture(adapter, [each], "all", layers=[0])).values[0] for each in (one, other)]
+        changed = (pair[0] != pair[1]).any(dim=-1).cpu()
+        inside = torch.zeros_like(changed)
+        inside[list(one.pictures[0].positions)] = True
+        missed = float((inside & ~changed).sum() / inside.sum())
+        deviations.append(missed + float((changed & ~inside).sum()))
+        if adapter.unembedding.masked is not None:
+            tolerance = 1 - 1 / int(inside.sum())
+        elif adapter.grid(one, one.pictures[0].at) is None:
+            tolerance = 0.5
+    return Measured(_worst(deviations), tolerance)
+
+
 def _cut(content: Encoded, length: int) -> Encoded:
     return Encoded(content.ids[:length], content.offsets[:length])
 
 
 def _read(adapter: Adapter, contents: Sequence[Encoded]) -> list[Tensor]:
-    """Every layer at every position through `capture`: for each content [layer, position, d_model], float64."""
+    """Every layer at `_places` through `capture`: for each content [layer, position, d_model], float64."""
     out: list[Tensor] = [torch.empty(0)] * len(contents)
-    for part in capture(adapter, contents, "all"):
+    for part in capture(adapter, contents, [_places(content) for content in contents]):
         for index in set(part.content.tolist()):
             out[index] = part.values[:, (part.content == index).to(part.values.device)].double().cpu()
     return out
+
+
+def _places(content: Encoded) -> list[int]:
+    """Every position, or as many as can be held of a picture of thousands, the last one among them."""
+    length = len(content.ids)
+    step = -(-length // AT_MOST)
+    return list(range((length - 1) % step, length, step))
 
 
 def _apart(one: Tensor, other: Tensor) -> float:
@@ -147,9 +228,11 @@ def _worst(deviations: Sequence[float]) -> float:
 
 
 def _relative(one: Tensor, other: Tensor) -> float:
-    """Largest difference of logits against the largest logit."""
+    """Largest difference of logits against the largest logit, over what the other does not mask."""
     if one.shape != other.shape:
         return math.inf
+    said = other > NEVER
+    one, other = one[said], other[said]
     return float((one.double() - other.double()).abs().max() / other.double().abs().max().clamp(min=1e-12))
 
 
@@ -206,7 +289,7 @@ def _states(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
     deviations = []
     for content in contents:
         own = adapter.hidden_states(adapter.collate([content]))[: adapter.n_layers]
-        expected = torch.stack([states[0].double().cpu() for states in own])
+        expected = torch.stack([states[0, _places(content)].double().cpu() for states in own])
         deviations.append(_apart(_read(adapter, [content])[0][:-1], expected))
     return Measured(_worst(deviations), _tolerance(adapter, EXACT))
 
@@ -214,21 +297,23 @@ def _states(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
 def _head(adapter: Adapter) -> Measured:
     ramp = torch.linspace(-100, 100, adapter.unembedding.weight.shape[0])
     expected = adapter.head_response(ramp)
-    found = adapter.unembedding.finish(ramp)
-    return Measured(_relative(found, expected), _tolerance(adapter, EXACT))
+    found = adapter.unembedding.hide(adapter.unembedding.finish(ramp))
+    masked = int(((found > NEVER) != (expected > NEVER)).sum())
+    return Measured(_relative(found, expected) + masked, _tolerance(adapter, EXACT))
 
 
 def _lens(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
     deviations, size = [], 1.0
     for content in contents:
-        last = next(capture(adapter, [content], "all", layers=[adapter.n_layers])).values[0]
+        places = _places(content)
+        last = next(capture(adapter, [content], [places], layers=[adapter.n_layers])).values[0]
         found = adapter.unembedding.logits(adapter.final_norm(last)).double().cpu()
-        own = adapter.logits(adapter.collate([content]))[0].double().cpu()
-        size = max(size, float(own.abs().max()))
-        same = found.shape == own.shape
-        deviations.append(
-            float((found.log_softmax(-1) - own.log_softmax(-1)).abs().max()) if same else math.inf
-        )
+        own = adapter.logits(adapter.collate([content]))[0, places].double().cpu()
+        said = own > NEVER
+        size = max(size, float(own[said].abs().max()))
+        same = found.shape == own.shape and torch.equal(found > NEVER, said)
+        apart = found.log_softmax(-1)[said] - own.log_softmax(-1)[said] if same else torch.tensor(math.inf)
+        deviations.append(float(apart.abs().max()))
     floor = 1e-4 if _tolerance(adapter, EXACT) < 1e-3 else 1e-2
     rounding = torch.finfo(adapter.dtype).eps if adapter.dtype.is_floating_point else 1e-2
     return Measured(_worst(deviations), floor + 2 * rounding * size)
@@ -288,13 +373,14 @@ def _batch_left(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
     states: dict[int, Tensor] = {}
     with visiting(adapter, {layer: partial(_note, states, layer) for layer in range(adapter.n_layers + 1)}):
         adapter.forward(inputs)
-    stacked = torch.stack([states[layer] for layer in range(adapter.n_layers + 1)])
     deviations = []
     for row, content in enumerate(contents):
-        expected = _read(adapter, [content])[0]
-        deviations.append(_apart(stacked[:, row, inputs.mask[row].cpu()], expected))
+        expected, width = _read(adapter, [content])[0], inputs.ids.shape[1]
+        columns = [width - len(content.ids) + place for place in _places(content)]
+        found = torch.stack([states[layer][row, columns] for layer in range(adapter.n_layers + 1)])
+        deviations.append(_apart(found.double(), expected))
     return Measured(_worst(deviations), _tolerance(adapter, BATCHED))
 
 
 def _note(states: dict[int, Tensor], layer: int, found: Tensor) -> None:
-    states[layer] = found.double().cpu()
+    states[layer] = found.cpu()

@@ -16,6 +16,7 @@ from semhub.errors import ModelError
 ORGANISMS = Path(__file__).parent.parent / "organisms"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 DECODER_CLASSES = ("ForCausalLM", "LMHeadModel")
+SEEING_CLASSES = (*DECODER_CLASSES, "ForConditionalGeneration")
 OTHER_SENSES = {
     "vision_config": "vision-language",
     "audio_config": "audio-language",
@@ -122,18 +123,30 @@ def _hub_reachable() -> bool:
     return True
 
 
+def sees(config: dict[str, Any]) -> bool:
+    """Whether `AutoModelForImageTextToText` loads a model of this configuration."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN
+
+    return config.get("model_type") in KNOWN
+
+
 def refuse_other_kinds(what: str, config: dict[str, Any]) -> None:
-    """Raises ModelError for encoders, encoder-decoders, and models that see or hear; `what` names the model."""
-    kind = config.get("model_type", "unknown")
+    """Raises ModelError for encoders, encoder-decoders, models that hear, and models that see in a way of their own;
+    `what` names the model."""
+    kind, seeing = config.get("model_type", "unknown"), sees(config)
     for key, sense in OTHER_SENSES.items():
-        if key in config:
-            raise ModelError(f"{what} ({kind}) is a {sense} model; this version reads text decoders.")
+        if key in config and not seeing:
+            raise ModelError(
+                f"{what} ({kind}) is a {sense} model of a kind that is not read: text decoders are, and the "
+                "vision-language models that AutoModelForImageTextToText loads."
+            )
     if config.get("is_encoder_decoder"):
         raise ModelError(
             f"{what} ({kind}) is an encoder-decoder; semhub reads decoders with one residual stream."
         )
     architectures = config.get("architectures") or []
-    if architectures and not any(name.endswith(DECODER_CLASSES) for name in architectures):
+    classes = SEEING_CLASSES if seeing else DECODER_CLASSES
+    if architectures and not any(name.endswith(classes) for name in architectures):
         raise ModelError(
             f"{what} is a {architectures[0]} ({kind}), not a decoder with a language-model head; semhub reads causal "
             "language models."

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from semhub.models.base import Unembedding
 from semhub.models.sites import Call, returning, trace
 
 PROBE_LENGTH = 6
+NEVER = -6e4  # below any logit: the lowest number of float16 is -65504
 ONE_STREAM = "semhub reads decoders with one residual stream"
 
 
@@ -86,7 +87,8 @@ def _probe_ids(model: Any) -> Tensor:
 
 
 def _find_blocks(model: Any, calls: list[Call]) -> tuple[nn.Module, ...]:
-    kind, wanted = type(model).__name__, getattr(model.config, "num_hidden_layers", None)
+    kind = type(model).__name__
+    wanted = getattr(model.config.get_text_config(), "num_hidden_layers", None)
     if not isinstance(wanted, int):
         raise ModelError(f"{kind}: its configuration does not say how many blocks it has; {ONE_STREAM}.")
     found = []
@@ -157,7 +159,7 @@ def _fold_projection(
     if maps[0].bias is not None:
         extra = unembedding.weight @ maps[0].bias.detach()
         bias = extra if bias is None else bias + extra
-    return tail[:-1], Unembedding(weight, bias, unembedding.scale, unembedding.softcap)
+    return tail[:-1], replace(unembedding, weight=weight, bias=bias)
 
 
 def _find_unembedding(model: Any, head: Any, calls: list[Call]) -> Unembedding:
@@ -172,27 +174,34 @@ def _find_unembedding(model: Any, head: Any, calls: list[Call]) -> Unembedding:
             "and the model in memory."
         )
     product = nn.functional.linear(given.to(weight), weight, bias).float()
-    if not torch.allclose(product, returned.float(), rtol=0.02, atol=0.02 * float(returned.abs().max())):
+    said = returned.float() > NEVER  # what the model masks, it masks in place
+    expected, product = returned.float()[said], product[said]
+    if not len(expected) or not torch.allclose(product, expected, 0.02, 0.02 * float(expected.abs().max())):
         raise ModelError(f"{kind}: {type(head).__name__} is not a plain product with its weight.")
-    scale, softcap = _measure_head(model, weight.shape[0])
-    return Unembedding(weight.detach(), None if bias is None else bias.detach(), scale, softcap)
+    scale, softcap, masked = _measure_head(model, weight.shape[0])
+    bias = None if bias is None else bias.detach()
+    return Unembedding(weight.detach(), bias, scale, softcap, masked)
 
 
-def _measure_head(model: Any, vocab_size: int) -> tuple[float, float | None]:
-    """Scale and softcap after the unembedding, from its response to a small and to a huge number.
+def _measure_head(model: Any, vocab_size: int) -> tuple[float, float | None, Tensor | None]:
+    """Scale and softcap after the unembedding and the ids that are never said, from its response to two numbers.
 
     A measured number that the configuration names (or whose inverse it names) takes the configuration's digits.
     """
     small, huge = 1e-3, 1e6
-    scale = float(after_head(model, torch.full((vocab_size,), small)).median()) / small
-    top = float(after_head(model, torch.full((vocab_size,), huge)).median())
+    said = after_head(model, torch.full((vocab_size,), small))
+    free = said > NEVER
+    if not bool(free.any()):
+        raise ModelError(f"{type(model).__name__} masks every token in its logits.")
+    scale = float(said[free].median()) / small
+    top = float(after_head(model, torch.full((vocab_size,), huge))[free].median())
     if not scale > 0:
         raise ModelError(f"{type(model).__name__}: its logits do not grow with the unembedding's product.")
-    declared = [
-        float(value) for value in model.config.to_dict().values() if type(value) in (int, float) and value > 0
-    ]
+    named = {**model.config.to_dict(), **model.config.get_text_config().to_dict()}
+    declared = [float(value) for value in named.values() if type(value) in (int, float) and value > 0]
     scale = _snap(scale, [1.0, *declared, *(1 / value for value in declared)])
-    return scale, None if top > 0.5 * scale * huge else _snap(top, declared)
+    softcap = None if top > 0.5 * scale * huge else _snap(top, declared)
+    return scale, softcap, None if bool(free.all()) else torch.nonzero(~free).flatten()
 
 
 def _snap(measured: float, declared: list[float]) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from markupsafe import Markup
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -17,8 +18,11 @@ from rich.text import Text
 from semhub.figures.grid import thinned
 from semhub.figures.mass import language_name
 from semhub.figures.tables import finite
-from semhub.figures.text import shorten, visible
+from semhub.figures.text import pictured, shorten, visible
+from semhub.report.cells import cut, shaded
 from semhub.report.html import environment, stylesheet
+from semhub.report.patches import patch_lines
+from semhub.report.picture import ROOM_ALONE, SCRIPT, picture_views, shown_words
 from semhub.report.words import number
 
 SHADES = 10
@@ -29,12 +33,20 @@ EDGE = 10  # for the layer's number and the borders
 
 
 def grid_html(grid: Mapping[str, Any]) -> str:
-    """A self-contained page with one grid; hover, tap or focus a cell for its top tokens."""
-    css = stylesheet(json.dumps(dict(grid), ensure_ascii=False))
+    """A self-contained page with one grid, its pictures first; hover, tap or focus a cell for its top tokens."""
+    pictures = picture_views(grid, room=ROOM_ALONE)
+    text = {key: value for key, value in grid.items() if key != "pictures"}
+    css = stylesheet(json.dumps(text, ensure_ascii=False) + shown_words(grid))
     return (
         environment()
         .get_template("grid.html")
-        .render(grid=view(grid, every=True), css=css, title=grid.get("title", ""))
+        .render(
+            grid=view(grid, every=True),
+            pictures=pictures,
+            css=css,
+            script=Markup(SCRIPT) if pictures else "",
+            title=pictured(str(grid.get("title", ""))),
+        )
     )
 
 
@@ -52,7 +64,7 @@ def view(grid: Mapping[str, Any], every: bool = False) -> dict[str, Any]:
         cells = [_cell(cell, grid, position >= width / 2) for position, cell in enumerate(grid["cells"][row])]
         rows.append({"layer": int(grid["layers"][row]), "cells": cells})
     return {
-        "title": shorten(visible(str(grid.get("title", "")), spaces=False), TITLE),
+        "title": shorten(visible(pictured(str(grid.get("title", ""))), spaces=False), TITLE),
         "experiment": str(grid.get("experiment", "")),
         "case_id": str(grid.get("case_id", "")),
         "lens": str(grid.get("lens", "")),
@@ -94,14 +106,21 @@ class GridText:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         grid = self.grid
-        title = visible(str(grid.get("title", "")), spaces=False)
+        title = visible(pictured(str(grid.get("title", ""))), spaces=False)
         lens = f"  ·  {grid.get('lens', '')} lens"
-        heading = _cut(title, max(CELL, options.max_width - cell_len(lens))).append(lens)
+        heading = cut(title, max(CELL, options.max_width - cell_len(lens))).append(lens)
         heading.stylize("bold")
         yield heading
+        for one in grid.get("pictures") or ():
+            yield from patch_lines(grid, one, options.max_width)
+        if not grid["tokens"]:
+            yield Text(self._legend(console, False), style="dim")
+            return
         n, layers = len(grid["tokens"]), list(grid["layers"])
         parts = self._parts(options.max_width - EDGE)
         rows = list(range(len(layers))) if len(parts) == 1 else thinned(layers)
+        if grid.get("pictures"):
+            yield Text("text:")
         cuts = [f"the last {n - parts[0].start} of {n} positions"] if parts[0].start else []
         cuts += ["every other layer"] if len(rows) < len(layers) else []
         if cuts:
@@ -142,7 +161,7 @@ class GridText:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         table.add_column("layer", justify="right", no_wrap=True, min_width=5)
         for position in part:
-            token = _cut(visible(str(self.grid["tokens"][position])))
+            token = cut(visible(str(self.grid["tokens"][position])), CELL)
             table.add_column(token, width=self._width(position), no_wrap=True)
         for row in rows:
             cells = self.grid["cells"][row][part.start : part.stop]
@@ -152,13 +171,8 @@ class GridText:
     def _row(self, cells: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[Text]:
         for tops in cells:
             best = tops[0] if tops else {}
-            text = _cut(visible(_best(tops))) if tops else Text("")
-            p = min(1.0, max(0.0, finite(best.get("p")) or 0.0))
-            dominant = _dominant(best, self.grid)
-            base = (230, 159, 0) if dominant else (86, 180, 233)
-            red, green, blue = (round(255 - p * (255 - part)) for part in base)
-            text.stylize(f"{'bold underline ' if dominant else ''}black on rgb({red},{green},{blue})")
-            yield text
+            p, dominant = finite(best.get("p")) or 0.0, _dominant(best, self.grid)
+            yield shaded(visible(_best(tops)), CELL, p, dominant) if tops else Text("")
 
 
 def _packed(widths: Sequence[int], room: int) -> list[int]:
@@ -175,10 +189,3 @@ def _packed(widths: Sequence[int], room: int) -> list[int]:
 
 def _best(tops: Sequence[Mapping[str, Any]]) -> str:
     return str(tops[0]["token"]) if tops else ""
-
-
-def _cut(token: str, width: int = CELL) -> Text:
-    text = Text(token, no_wrap=True)
-    if cell_len(token) > width:
-        text.truncate(width, overflow="ellipsis")
-    return text

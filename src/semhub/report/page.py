@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from semhub.errors import RunFolderError
 from semhub.figures import Figure, Run, draw_all, read_run
-from semhub.figures.tables import finite
+from semhub.figures.tables import finite, reading_layer
 from semhub.report.doubts import doubts
 from semhub.report.grid import view
 from semhub.report.html import data_link, environment, stylesheet
+from semhub.report.picture import SCRIPT, picture_views, shown_words
 from semhub.report.textscores import score_tables
 from semhub.report.words import MEASURES, PREDICTIONS, PUBLISHED, cell, count, dominant_line, number
 
@@ -35,6 +36,7 @@ TABLE_COLUMNS = (
     "p_adjusted",
 )
 GRIDS_AT_ONCE = 3
+EXAMPLE_SIDE = 160  # pixels of a picture of one case
 
 
 def write(run_dir: Path | str) -> Path:
@@ -64,6 +66,7 @@ def render(run: Run, figures: list[Figure]) -> str:
         .get_template("page.html")
         .render(
             css=stylesheet(_text(run, figures)),
+            script=Markup(SCRIPT) if any(spoke["patches"] for spoke in spokes) else "",
             manifest=manifest,
             headline=_headline(manifest),
             dominant=dominant_line(manifest.get("dominant", {})),
@@ -80,11 +83,10 @@ def render(run: Run, figures: list[Figure]) -> str:
 
 
 def _text(run: Run, figures: list[Figure]) -> str:
-    """All text that the page can show, for the glyphs it needs."""
-    words = json.dumps(
-        [dict(run.manifest), list(run.verdicts), list(run.grids)], ensure_ascii=False, default=str
-    )
-    return words + "".join(figure.svg for figure in figures)
+    """All text that the page can show, for the glyphs it needs; of the pictures' words only the nearest."""
+    grids = [{key: value for key, value in grid.items() if key != "pictures"} for grid in run.grids]
+    words = json.dumps([dict(run.manifest), list(run.verdicts), grids], ensure_ascii=False, default=str)
+    return words + "".join(figure.svg for figure in figures) + "".join(map(shown_words, run.grids))
 
 
 def _headline(manifest: Mapping[str, Any]) -> list[str]:
@@ -131,7 +133,10 @@ def run_size(model: Mapping[str, Any]) -> str:
 def _spoke(run: Run, spoke: str, figures: list[Figure]) -> dict[str, Any]:
     experiments = [entry for entry in run.manifest.get("experiments", ()) if entry.get("spoke") == spoke]
     ids = [str(entry.get("id")) for entry in experiments]
-    grids = [view(grid) for grid in run.grids if str(grid.get("experiment", "")) in ids]
+    mine = [grid for grid in run.grids if str(grid.get("experiment", "")) in ids]
+    grids = [view(grid) for grid in mine if not grid.get("pictures")]
+    start = reading_layer(run, spoke)
+    patches = [picture for grid in mine for picture in picture_views(grid, start)]
     cells = {prediction: cell(run.verdict(spoke, prediction)) for prediction in PREDICTIONS}
     blocks = []
     for prediction in PREDICTIONS:
@@ -140,8 +145,8 @@ def _spoke(run: Run, spoke: str, figures: list[Figure]) -> dict[str, Any]:
         asked.sort(
             key=lambda entry: not entry.get("deciding")
         )  # the one that carries the verdict comes first
-        mine = [_experiment(run, entry, figures) for entry in asked]
-        if verdict is not None or mine:
+        shown = [_experiment(run, entry, figures) for entry in asked]
+        if verdict is not None or shown:
             blocks.append(
                 {
                     "prediction": prediction,
@@ -153,7 +158,7 @@ def _spoke(run: Run, spoke: str, figures: list[Figure]) -> dict[str, Any]:
                     "variant": str((verdict or {}).get("variant") or ""),
                     "detectable": number((verdict or {}).get("detectable")),
                     "checks": [_check(check) for check in (verdict or {}).get("checks") or ()],
-                    "experiments": mine,
+                    "experiments": shown,
                     "published": PUBLISHED,
                 }
             )
@@ -164,9 +169,11 @@ def _spoke(run: Run, spoke: str, figures: list[Figure]) -> dict[str, Any]:
     ]
     return {
         "name": spoke,
+        "closed": run.closed(spoke),
         "cells": cells,
         "blocks": blocks,
         "pictures": pictures,
+        "patches": patches,
         "grids": grids[:GRIDS_AT_ONCE],
         "more_grids": grids[GRIDS_AT_ONCE:],
     }
@@ -197,7 +204,8 @@ def _experiment(run: Run, entry: Mapping[str, Any], figures: list[Figure]) -> di
         "question": str(entry.get("question", "")),
         "if_false": str(entry.get("if_false", "")),
         "example": [
-            (str(row.get("label", "")), str(row.get("text", ""))) for row in entry.get("example") or ()
+            (str(row.get("label", "")), str(row.get("text", "")), _thumbnail(row.get("picture")))
+            for row in entry.get("example") or ()
         ],
         "data": [
             f"{item.get('name')} ({item.get('source')}, version {item.get('version')}, {item.get('licence')})"
@@ -216,6 +224,14 @@ def _experiment(run: Run, entry: Mapping[str, Any], figures: list[Figure]) -> di
         "groups": [list(group) for _, group in groupby(shown, key=lambda figure: str(figure["group"]))],
         "more": [figure for figure in mine if not figure["main"]],
     }
+
+
+def _thumbnail(picture: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not picture:
+        return None
+    width, height = int(picture["width"]), int(picture["height"])
+    shown = round(EXAMPLE_SIDE * width / max(width, height))
+    return {"uri": Markup(escape(picture["uri"])), "width": width, "height": height, "shown": max(1, shown)}
 
 
 def _figure(figure: Figure) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from semhub.figures.tables import in_order
+from semhub.figures.tables import closed, in_order
 from semhub.figures.text import visible
 from semhub.report.words import PREDICTIONS, cell, dominant_line
 
@@ -31,16 +31,20 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]], manifest: Mapping[str, 
     spokes = in_order(str(s) for s in (*named, *(v.get("spoke") for v in verdicts)) if s)
     for spoke in spokes:
         row: list[Text] = [Text(visible(spoke, spaces=False))]
+        said = closed(spoke, verdicts)
         for prediction in PREDICTIONS:
             found = [v for v in verdicts if v.get("spoke") == spoke and v.get("prediction") == prediction]
-            row.append(_cell(found[0] if found else None))
+            again = bool(said) and len(row) > 1  # one reason for the whole row is given once
+            row.append(_cell(found[0] if found else None, reasoned=not again))
         table.add_row(*row)
     return table
 
 
-def _cell(verdict: Mapping[str, Any] | None) -> Text:
+def _cell(verdict: Mapping[str, Any] | None, reasoned: bool = True) -> Text:
     words = cell(verdict)
     text = Text(f"{words.symbol} {words.word}", style=STYLES.get(words.kind, ""))
+    if words.kind == "untestable" and not reasoned:
+        return text
     if words.kind == "untestable" and words.reason:
         return text.append(visible(f": {words.reason}", spaces=False))
     if words.band:

@@ -24,6 +24,7 @@ SCORERS = ("sentiment", "fluency", "relevance")  # of generated text, by a model
 class RunConfig(BaseModel):
     """All that decides the numbers of a run, and `device`, `dtype` and `batch_tokens`, which decide the last bits.
 
+    convention: a steering direction is read at the layer that is written, or (paper) one layer below it.
     n None: the paper's number of cases (quick: 300). twins None: 19 for models up to a billion parameters, else 0.
     """
 
@@ -34,6 +35,7 @@ class RunConfig(BaseModel):
     spokes: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ()
     lens: LensMode = "final_norm"
+    convention: Literal["aligned", "paper"] = "aligned"
     n: int | None = Field(default=None, ge=1)
     data: dict[str, str] = Field(default_factory=dict)
     scorers: dict[str, str] = Field(default_factory=dict)

@@ -18,7 +18,7 @@ from semhub.models.base import Adapter, Encoded
 from semhub.runs.config import RunConfig
 from semhub.runs.execute import prepare
 from semhub.runs.plan import contents
-from semhub.types import CaseSet, LensSet, PromptSet, SteerSet, TextSet
+from semhub.types import CaseSet, Content, LensSet, PromptSet, SteerSet, TextSet
 
 STEERED, SAID = 8, 5  # conditions of a steering set: scored by the next token, and read as text
 
@@ -48,6 +48,7 @@ def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any
         "model": adapter.name,
         "dominant": prepared.dominant,
         "units": rows,
+        "left_out": [one.id for one in prepared.left_out],
         "seconds": round(seconds, 1),
         "weights_bytes": adapter.n_parameters * element,
         "states_bytes": largest * (adapter.n_layers + 1) * adapter.d_model * element,
@@ -57,7 +58,9 @@ def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any
 def _speed(adapter: Adapter, config: RunConfig) -> tuple[float, float]:
     """Seconds per token of the trunk, and per state of the lens."""
     length = min(32, adapter.max_positions or 32)
-    ids = tuple(i % adapter.n_tokens for i in range(length))
+    ids = (
+        adapter.encode([Content.of("a")], special_tokens=False)[0].ids[:1] * length
+    )  # no placeholder of a picture
     batch = [Encoded(ids, ((0, 1),) * length)] * max(1, config.batch_tokens // length)
     for _ in range(2):  # the first pass warms up
         start = time.perf_counter()
@@ -74,9 +77,13 @@ def _work(adapter: Adapter, one: CaseSet) -> tuple[int, int]:
     encoded = adapter.encode(contents(one), special_tokens=one.special_tokens)
     tokens = sum(len(content.ids) for content in encoded)
     if isinstance(one, LensSet):
-        return tokens, len(one.cases)
+        return tokens, tokens if any(case.area for case in one.cases) else len(one.cases)
     if isinstance(one, SteerSet):
         written = len(one.cases) * STEERED * len(one.strengths) * max(0, adapter.n_layers - 1)
+        if any(
+            case.area for case in one.cases
+        ):  # from the first position that is written on, all are read again
+            written *= max(1, tokens // max(1, len(encoded)))
         said = len(one.cases) * SAID * len(one.strengths) * one.new_tokens if one.readings else 0
         return tokens + written + said, 0
     if isinstance(one, PromptSet):

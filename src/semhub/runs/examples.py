@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from semhub.figures.text import pictured
+from semhub.runs.embed import embedded
 from semhub.types import (
+    Area,
     CaseSet,
     Content,
     Direction,
@@ -12,6 +16,7 @@ from semhub.types import (
     LensSet,
     Pair,
     PairSet,
+    Place,
     PromptSet,
     RowDifference,
     SteerCase,
@@ -20,12 +25,14 @@ from semhub.types import (
 
 SHOWN = 600  # characters of a text
 READ_HERE = "▮"  # stands after the position that is read
+SIDE = 224  # pixels of a picture
 
 
-def example(sets: Sequence[CaseSet]) -> list[dict[str, str]]:
-    """Labels with texts: of the first pair (with near misses, if any has some), or of the first other case.
+def example(sets: Sequence[CaseSet]) -> list[dict[str, Any]]:
+    """Labels with texts, and a `picture` where there is one; empty where no set has cases.
 
-    Taken from the deciding set, else from the first that has cases; empty where none has.
+    Of the first pair (with near misses, if any has some), or of the first other case, in the deciding set, else in
+    the first that has cases.
     """
     ordered = sorted(sets, key=lambda one: not getattr(one, "deciding", False))
     for one in ordered:
@@ -40,21 +47,21 @@ def example(sets: Sequence[CaseSet]) -> list[dict[str, str]]:
     return []
 
 
-def _pair(pair: Pair) -> list[dict[str, str]]:
-    near = [_row("near miss of b", pair.negatives[0].text)] if pair.negatives else []
-    return [_row("a", pair.a.text), _row("b", pair.b.text), *near]
+def _pair(pair: Pair) -> list[dict[str, Any]]:
+    near = [_shown("near miss of b", pair.negatives[0])] if pair.negatives else []
+    return [_shown("a", pair.a), _shown("b", pair.b), *near]
 
 
-def _case(case: LensCase) -> list[dict[str, str]]:
-    rows = [_row(f"text, read before {READ_HERE}", _marked(case.content, case.at))]
+def _case(case: LensCase) -> list[dict[str, Any]]:
+    rows = [_placed("read", Place(case.content, case.at, case.area))]
     rows += [_row(condition.replace("_", " "), ", ".join(words)) for condition, words in case.words.items()]
     if case.next_token:
         rows.append(_row("surface", "the token that follows"))
     return rows
 
 
-def _steered(case: SteerCase) -> list[dict[str, str]]:
-    rows = [_row(f"text, changed before {READ_HERE}", _marked(case.content, case.at))]
+def _steered(case: SteerCase) -> list[dict[str, Any]]:
+    rows = [_placed("changed", Place(case.content, case.at, case.area))]
     for condition, direction in case.directions.items():
         name = condition.replace("_", " ")
         plus, minus = _ends(direction)
@@ -63,7 +70,7 @@ def _steered(case: SteerCase) -> list[dict[str, str]]:
     return [*rows, _row("should rise", ", ".join(case.new)), _row("should fall", old)]
 
 
-def _prompt(prompt_set: PromptSet) -> list[dict[str, str]]:
+def _prompt(prompt_set: PromptSet) -> list[dict[str, Any]]:
     ends = [
         _row(f"{condition}: {what}", text)
         for condition, both in prompt_set.directions.items()
@@ -76,7 +83,9 @@ def _ends(direction: Direction) -> tuple[str, str]:
     if isinstance(direction, RowDifference):
         return direction.plus, direction.minus
     plus, minus = (
-        " / ".join(_marked(place.content, place.at) for place in places)
+        " / ".join(
+            _marked(place.content, place.at) if place.area is None else place.content.text for place in places
+        )
         for places in (direction.plus, direction.minus)
     )
     return plus, minus
@@ -90,5 +99,20 @@ def _marked(content: Content, at: int) -> str:
     return ("…" if start else "") + shown[start : start + SHOWN]
 
 
-def _row(label: str, text: str) -> dict[str, str]:
+def _placed(what: str, place: Place) -> dict[str, Any]:
+    if place.area is None:
+        label = f"text, {what} before {READ_HERE}"
+        return {**_shown("", place.content), **_row(label, _marked(place.content, place.at))}
+    part = "where the picture is not faded" if place.area.mask else "at all patches of the picture"
+    return _shown(f"{what} {part}", place.content, place.area)
+
+
+def _shown(label: str, content: Content, area: Area | None = None) -> dict[str, Any]:
+    """The text, with the picture that the area is of, or else the first."""
+    wanted = [image for at, image in content.images if area is None or at == area.at]
+    return {**_row(label, content.text), **({"picture": embedded(wanted[0], SIDE, area)} if wanted else {})}
+
+
+def _row(label: str, text: str) -> dict[str, Any]:
+    text = pictured(text)
     return {"label": label, "text": text if len(text) <= SHOWN else text[:SHOWN] + "…"}

@@ -22,7 +22,7 @@ from semhub.runs.dominant import ASSUMED, find_dominant
 from semhub.runs.finish import finish
 from semhub.runs.fit import fit
 from semhub.runs.grids import write_grids
-from semhub.runs.plan import Built, Unit, build, share, units
+from semhub.runs.plan import UNTAKEN, Built, Unit, build, share, taken, units
 from semhub.runs.progress import Reporter
 from semhub.runs.scorers import make_scorers
 from semhub.runs.shard import run_unit
@@ -41,10 +41,11 @@ class Prepared:
     built: list[Built]
     counts_from: list[Provenance]
     units: list[Unit]
+    left_out: list[Experiment]  # what the model cannot take the input of
 
 
 def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console | None = None) -> Prepared:
-    """Loads and self-checks the model, finds its dominant language and builds the case sets.
+    """Loads and self-checks the model, finds its dominant language and builds the case sets that it can take.
 
     Raises SelfCheckError naming the first failed check, and the errors of loaders and spokes.
     """
@@ -52,7 +53,8 @@ def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console 
     request = Request(data=config.data, n=config.cases, seed=config.seed, languages=config.languages)
     if config.dominant != "auto":
         request = replace(request, dominant=config.dominant)
-    build(chosen, replace(request, n=2))  # bad data is refused before a model is loaded
+    possible = chosen if adapter is None else taken(chosen, adapter.takes)[0]
+    build(possible, replace(request, n=2))  # bad data is refused before a model is loaded
     texts, counts_from = counts.texts(request)
     _say(console, f"loading {config.model} and checking it")
     adapter = adapter or load_model(config)
@@ -66,15 +68,22 @@ def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console 
     _say(console, f"counting tokens in {len(texts)} languages, looking for the dominant one")
     tokens = token_languages(adapter, texts)
     dominant = find_dominant(adapter, tokens, config, request)
-    _say(console, f"making the cases of {len(chosen)} experiments")
+    possible, left_out = taken(chosen, adapter.takes)
+    _say(console, f"making the cases of {len(possible)} experiments{_without(left_out)}")
     built = [
         replace(item, sets=tuple(fit(adapter, one) for one in item.sets))
-        for item in _build_for(chosen, request, dominant)
+        for item in _build_for(possible, request, dominant)
     ]
     if any(isinstance(one, PromptSet) for item in built for one in item.sets):
         make_scorers(adapter, config)  # a scorer that cannot score is refused before anything is measured
     planned = units(built, config.n_twins(adapter.n_parameters))
-    return Prepared(adapter, checks, tokens, dominant, built, counts_from, planned)
+    return Prepared(adapter, checks, tokens, dominant, built, counts_from, planned, left_out)
+
+
+def _without(left_out: Sequence[Experiment]) -> str:
+    reasons = [UNTAKEN[need] for need in dict.fromkeys(one.needs for one in left_out)]
+    ids = ", ".join(one.id for one in left_out)
+    return f"; {'; '.join(reasons)}, so these are left out: {ids}" if left_out else ""
 
 
 def _say(console: Console | None, text: str) -> None:

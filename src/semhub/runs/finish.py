@@ -26,10 +26,11 @@ def finish(store: Store, seconds: float | None = None) -> None:
     config = make_config(manifest["config"])
     rows = store.rows(manifest["units"])
     spokes = {entry["id"]: (entry["spoke"], entry["prediction"]) for entry in manifest["experiments"]}
+    untaken = {entry["spoke"]: entry["reason"] for entry in manifest.get("left_out", ())}
     store.write_results(summarise(rows, spokes, config.seed, config.n_draws))
     verdicts = decide(
         by_variant(rows),
-        list(dict.fromkeys(spoke for spoke, _ in spokes.values())),
+        list(dict.fromkeys([*(spoke for spoke, _ in spokes.values()), *untaken])),
         {entry["id"]: entry["deciding"] for entry in manifest["experiments"]},
         config.seed,
         experiments={
@@ -38,6 +39,7 @@ def finish(store: Store, seconds: float | None = None) -> None:
         shares_words=[entry["id"] for entry in manifest["experiments"] if entry.get("shares_words")],
         dominant_found=manifest["dominant"]["status"] != "none",
         n_draws=config.n_draws,
+        untaken=untaken,
     )
     store.write_json(store.folder / VERDICTS, verdicts)
     cases: list[dict[str, Any]] = [case for unit in manifest["units"] for case in store.notes(unit)["cases"]]

@@ -1,15 +1,22 @@
-"""Case sets without what a model cannot take: contents longer than its positions, or without a single token."""
+"""Case sets without what a model cannot take: contents too long, without a single token, or with a broken picture."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import TypeVar
 
 from semhub.errors import DataError
 from semhub.models.base import Adapter
+from semhub.pictures import open_picture
 from semhub.runs.plan import compared, contents
-from semhub.types import CaseSet, Content, Kept, LensSet, PairSet, PromptSet, SteerSet
+from semhub.types import CaseSet, Content, Image, Kept, LensSet, PairSet, PromptSet, SteerSet
 
 REASON = "longer than the model's positions, or without a token"
+BROKEN = "a picture that cannot be read"
+T = TypeVar("T")
 
 
 def fit(adapter: Adapter, case_set: CaseSet) -> CaseSet:
@@ -20,33 +27,55 @@ def fit(adapter: Adapter, case_set: CaseSet) -> CaseSet:
     bad = _unfit(adapter, contents(case_set), case_set.special_tokens)
     if not bad:
         return case_set
+    kept = case_set.kept
     if isinstance(case_set, PairSet):
-        pairs = [pair for pair in case_set.pairs if pair.a not in bad and pair.b not in bad]
-        kept = _fewer(case_set.kept, len(case_set.pairs) - len(pairs))
+        pairs, kept = _without(bad, case_set.pairs, [(one.a, one.b) for one in case_set.pairs], kept)
         near = [tuple(one for one in pair.negatives if one not in bad) for pair in pairs]
         pairs = [replace(pair, negatives=rest) for pair, rest in zip(pairs, near, strict=True)]
         return replace(case_set, pairs=pairs, kept=kept)
     if isinstance(case_set, LensSet):
-        cases = [case for case in case_set.cases if case.content not in bad]
-        return replace(case_set, cases=cases, kept=_fewer(case_set.kept, len(case_set.cases) - len(cases)))
+        cases, kept = _without(bad, case_set.cases, [(one.content,) for one in case_set.cases], kept)
+        return replace(case_set, cases=cases, kept=kept)
     if isinstance(case_set, SteerSet):
-        steered = [one for one in case_set.cases if bad.isdisjoint((one.content, *compared(one)))]
-        kept = _fewer(case_set.kept, len(case_set.cases) - len(steered))
+        every = [(one.content, *compared(one)) for one in case_set.cases]
+        steered, kept = _without(bad, case_set.cases, every, kept)
         return replace(case_set, cases=steered, kept=kept)
     if isinstance(case_set, PromptSet):
-        prompts = [one for one in case_set.prompts if one.content not in bad]
-        kept = _fewer(case_set.kept, len(case_set.prompts) - len(prompts))
+        prompts, kept = _without(bad, case_set.prompts, [(one.content,) for one in case_set.prompts], kept)
         return replace(case_set, prompts=prompts, kept=kept)
-    texts = [text for text in case_set.texts if text[1] not in bad]
-    return replace(case_set, texts=texts, kept=_fewer(case_set.kept, len(case_set.texts) - len(texts)))
+    texts, kept = _without(bad, case_set.texts, [(content,) for _, content in case_set.texts], kept)
+    return replace(case_set, texts=texts, kept=kept)
 
 
-def _unfit(adapter: Adapter, every: list[Content], special_tokens: bool) -> set[Content]:
+def _without(
+    bad: Mapping[Content, str], cases: Sequence[T], of_case: Sequence[Sequence[Content]], kept: Kept
+) -> tuple[list[T], Kept]:
+    """The cases none of whose contents is bad; the others are counted by the first reason that they have."""
+    reasons = [next((bad[one] for one in some if one in bad), "") for some in of_case]
+    left = [case for case, reason in zip(cases, reasons, strict=True) if not reason]
+    dropped = Counter(kept.dropped) + Counter(reason for reason in reasons if reason)
+    return left, Kept(kept.given, dict(dropped))
+
+
+def _unfit(adapter: Adapter, every: list[Content], special_tokens: bool) -> dict[Content, str]:
+    """content -> why the model cannot take it."""
+    bad = {one: BROKEN for one in every if any(_broken(image) for _, image in one.images)}
+    rest = [one for one in every if one not in bad]
     try:
-        adapter.encode(every, special_tokens=special_tokens)
+        adapter.encode(rest, special_tokens=special_tokens)
     except DataError:
-        return {content for content in every if not _takes(adapter, content, special_tokens)}
-    return set()
+        bad |= {one: REASON for one in rest if not _takes(adapter, one, special_tokens)}
+    return bad
+
+
+@lru_cache(maxsize=2**16)
+def _broken(image: Image) -> bool:
+    """Whether a picture cannot be decoded; several sets show the same ones."""
+    try:
+        open_picture(image)
+    except DataError:
+        return True
+    return False
 
 
 def _takes(adapter: Adapter, content: Content, special_tokens: bool) -> bool:
@@ -55,7 +84,3 @@ def _takes(adapter: Adapter, content: Content, special_tokens: bool) -> bool:
     except DataError:
         return False
     return True
-
-
-def _fewer(kept: Kept, dropped: int) -> Kept:
-    return Kept(kept.given, {**kept.dropped, REASON: dropped}) if dropped else kept

@@ -1,4 +1,4 @@
-"""Ten example grids for the report, spread over the experiments that read text."""
+"""Example grids for the report: ten spread over the experiments that read text, and three with a picture."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from semhub.measures.grid import grid
 from semhub.measures.trend import TokenLanguages
 from semhub.models.base import Adapter
 from semhub.runs.config import RunConfig
+from semhub.runs.embed import embed_pictures
 from semhub.runs.plan import Built
 from semhub.runs.store import Store
 from semhub.types import CaseSet, Content, LensSet, PairSet, PromptSet, SteerSet
 
 EXAMPLES = 10
+PICTURES = 3
 TOKENS_SHOWN = 48
+Source = tuple[CaseSet, list[tuple[str, Content]]]
 
 
 def write_grids(
@@ -37,9 +40,10 @@ def write_grids(
             tokens=tokens,
             batch_tokens=config.batch_tokens,
         )
-        if len(found["tokens"]) > TOKENS_SHOWN:
-            found["tokens"] = found["tokens"][:TOKENS_SHOWN]
-            found["cells"] = [row[:TOKENS_SHOWN] for row in found["cells"]]
+        for key in ("tokens", "positions"):
+            found[key] = found[key][:TOKENS_SHOWN]
+        found["cells"] = [row[:TOKENS_SHOWN] for row in found["cells"]]
+        embed_pictures(adapter, content, found, case_set.special_tokens)
         names = {
             "experiment": case_set.experiment,
             "case_id": case_id,
@@ -50,19 +54,40 @@ def write_grids(
 
 
 def _examples(built: Sequence[Built]) -> list[tuple[CaseSet, str, Content]]:
-    """One example from each source in turn, until there are ten."""
-    sources = []
+    """One text from each source in turn until there are ten; after them one picture from each, until there are three.
+
+    Pictures come from the experiments that read at their patches, the deciding one first, if there are any.
+    """
+    texts: list[Source] = []
+    pictures: list[Source] = []
+    others: list[Source] = []
     for item in built:
         for one in item.sets:
-            if isinstance(one, (LensSet, PairSet, PromptSet)) and not one.deciding:
-                continue
-            sources.append((one, _distinct(one)))
-    chosen: list[tuple[CaseSet, str, Content]] = []
+            examples = _distinct(one)
+            if any(content.images for _, content in examples):
+                (pictures if isinstance(one, LensSet) else others).append((one, examples))
+            elif not isinstance(one, LensSet | PairSet | PromptSet) or one.deciding:
+                texts.append((one, examples))
+    first = {one.experiment: one.variant for one, _ in reversed(pictures)}
+    pictures.sort(
+        key=lambda source: (
+            not getattr(source[0], "deciding", False),
+            source[0].variant != first[source[0].experiment],  # one of each experiment before a second of any
+        )
+    )
+    chosen = sorted(_in_turn(texts, EXAMPLES), key=lambda example: example[0].experiment)
+    return [*chosen, *_in_turn(pictures or others, PICTURES)]
+
+
+def _in_turn(sources: Sequence[Source], n: int) -> list[tuple[CaseSet, str, Content]]:
+    """The first of each source, then the second of each, until there are n; no content twice."""
+    found: dict[Content, tuple[CaseSet, str, Content]] = {}
     for turn in range(EXAMPLES):
         for case_set, examples in sources:
-            if turn < len(examples) and len(chosen) < EXAMPLES:
-                chosen.append((case_set, *examples[turn]))
-    return sorted(chosen, key=lambda example: example[0].experiment)
+            if turn < len(examples) and len(found) < n:
+                case_id, content = examples[turn]
+                found.setdefault(content, (case_set, case_id, content))
+    return list(found.values())
 
 
 def _distinct(case_set: CaseSet) -> list[tuple[str, Content]]:

@@ -14,6 +14,7 @@ from semhub.errors import RunFolderError
 from semhub.results import SCHEMA_VERSION
 from semhub.runs.config import RunConfig
 from semhub.runs.examples import example
+from semhub.runs.plan import UNTAKEN
 from semhub.runs.scorers import describe_scorers
 from semhub.runs.store import MANIFEST, Store
 from semhub.types import LensSet, PairSet, PromptSet, SteerSet
@@ -84,6 +85,17 @@ def describe(config: RunConfig, prepared: Prepared, command: str, started: float
                 "shares_words": any(isinstance(one, PairSet) and one.shares_words for one in item.sets),
             }
             for item in prepared.built
+        ],
+        "left_out": [
+            {
+                "id": one.id,
+                "spoke": one.spoke,
+                "prediction": one.prediction,
+                "title": one.title,
+                "needs": one.needs,
+                "reason": UNTAKEN[one.needs],
+            }
+            for one in prepared.left_out
         ],
         "data": _data(prepared),
         "scorers": _scorers(config, prepared),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from semhub.errors import UsageError
@@ -21,6 +21,7 @@ from semhub.types import (
     SteerSet,
 )  # fmt: skip
 
+UNTAKEN = {"image": "this model takes no pictures"}  # why an experiment is left out, by what it needs
 TWIN_PAIRS = 300  # that a twin is compared on: there are 38 of them by default
 TWIN_PAIRS_WITH_NEAR_MISSES = 100  # where it runs through the near misses too
 
@@ -46,6 +47,14 @@ class Built:
     experiment: Experiment
     sets: tuple[CaseSet, ...]
     provenance: tuple[Provenance, ...]
+
+
+def taken(
+    experiments: Sequence[Experiment], takes: Collection[str]
+) -> tuple[list[Experiment], list[Experiment]]:
+    """The experiments that a model which takes this can do, and the others."""
+    can = [one for one in experiments if one.needs in takes]
+    return can, [one for one in experiments if one.needs not in takes]
 
 
 def build(experiments: Sequence[Experiment], request: Request) -> list[Built]:

@@ -33,22 +33,24 @@ def measure(
 ) -> tuple[pd.DataFrame, Kept]:
     """The rows of a set, and how many cases were steered.
 
+    By the authors' convention states are read one layer below the one that is written, which then starts at 2.
     A set that decides also has the rows of `variant/confirm`: the chosen band and strength on the half that confirms.
     """
     ready = make_ready(adapter, steer_set, config.batch_tokens)
     if len(ready.cases) < MIN_CASES or adapter.n_layers < 3:
         return no_rows(), ready.kept
+    earlier = int(config.convention == "paper")
     every = Steering(
         adapter,
         ready,
-        Vectors(adapter, ready, _rng(config, steer_set, "all")),
+        Vectors(adapter, ready, _rng(config, steer_set, "all"), earlier),
         config.batch_tokens,
         steer_set.experiment,
         steer_set.variant,
     )
     n = len(steer_set.cases)
     grid = every.next_token(
-        range(1, adapter.n_layers),
+        range(1 + earlier, adapter.n_layers),
         grid_doses(every.vectors, steer_set.strengths),
         lambda part: progress(n * part // 2000),
     )
@@ -83,7 +85,7 @@ def _confirmed(
     half = replace(
         every,
         ready=ready,
-        vectors=Vectors(every.adapter, ready, _rng(config, steer_set, CONFIRM)),
+        vectors=Vectors(every.adapter, ready, _rng(config, steer_set, CONFIRM), every.vectors.earlier),
         variant=f"{steer_set.variant}/{CONFIRM}",
     )
     band = range(choice.band[0], choice.band[1] + 1)

@@ -30,6 +30,9 @@ DECIDING = {
     ("code", "P3"): "code.steer",
     ("semantics", "P1"): "semantics.similarity",
     ("semantics", "P2"): "semantics.lens",
+    ("vision", "P1"): "vision.similarity",
+    ("vision", "P2"): "vision.lens_caption",
+    ("vision", "P3"): "vision.steer",
 }
 PREDICTIONS = ("P1", "P2", "P3")
 
@@ -44,13 +47,14 @@ def decide(
     shares_words: Collection[str] = (),
     dominant_found: bool = True,
     n_draws: int = 1000,
+    untaken: Mapping[str, str] | None = None,
 ) -> list[dict[str, object]]:
     """The verdicts of a run, as in verdicts.json.
 
     deciding: experiment -> its deciding variants, for the experiments that were run. experiments: (spoke,
     prediction) -> the deciding experiment of a spoke from outside the package. shares_words: the experiments whose
     pairs spell words alike by design. dominant_found: False where the model was found to have no dominant language,
-    which makes every P2 not supported.
+    which makes every P2 not supported. untaken: spoke -> why the model cannot take its input, for what was not run.
     """
     cells = [(spoke, prediction) for spoke in spokes for prediction in PREDICTIONS]
     named = {**(experiments or {}), **DECIDING}
@@ -71,7 +75,15 @@ def decide(
     p = np.array([_cell_p(evidence) for evidence in found])
     adjusted = holm(p)
     return [
-        _verdict(spoke, prediction, evidence, float(p[i]), float(adjusted[i]), dominant_found)
+        _verdict(
+            spoke,
+            prediction,
+            evidence,
+            float(p[i]),
+            float(adjusted[i]),
+            dominant_found,
+            (untaken or {}).get(spoke, ""),
+        )
         for i, ((spoke, prediction), evidence) in enumerate(zip(cells, found, strict=True))
     ]
 
@@ -90,9 +102,17 @@ def _cell_p(evidence: Sequence[Evidence]) -> float:
 
 
 def _verdict(
-    spoke: str, prediction: str, evidence: Sequence[Evidence], p: float, adjusted: float, dominant_found: bool
+    spoke: str,
+    prediction: str,
+    evidence: Sequence[Evidence],
+    p: float,
+    adjusted: float,
+    dominant_found: bool,
+    untaken: str = "",
 ) -> dict[str, object]:
     verdict, reason = _word(spoke, prediction, evidence, adjusted, dominant_found)
+    if untaken and not evidence:
+        reason = untaken
     weakest = min(evidence, key=lambda one: one.effect if one.band else math.inf) if evidence else None
     band = _common_band(evidence)
     blank: dict[str, object] = {

@@ -124,7 +124,8 @@ def cells(spec: Spec) -> tuple[Cell, ...]:
     """The grid, first axis slowest. Raises UsageError for a cell that cannot be trained, naming it."""
     registry.experiments((), spec.experiments)
     base = recipe(spec.recipe)
-    base = base if spec.full_size else base.small()
+    small = base.small()  # refuses a recipe with pictures, at full size too
+    base = base if spec.full_size else small
     varied = {name: values for name, values in spec.axes if values}
     if math.prod(map(len, varied.values())) > MOST_CELLS:
         raise UsageError(f"the grid has more than {MOST_CELLS:,} cells; give fewer values.")
