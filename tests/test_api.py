@@ -276,8 +276,8 @@ def test_the_report_of_a_run(run: semhub.Run, monkeypatch: pytest.MonkeyPatch) -
     [
         ({"bogus": 1}, "unknown option 'bogus'; a configuration has model, preset"),
         ({"spokes": "arithmetic"}, "option spokes"),
-        ({"spokes": ["vision"]}, "unknown spoke 'vision'"),
-        ({"data": {"coco": "x"}}, "--data coco: unknown name"),
+        ({"spokes": ["audio"]}, "unknown spoke 'audio'"),
+        ({"data": {"esc50": "x"}}, "--data esc50: unknown name"),
         ({"n": 0}, "option n"),
     ],
 )

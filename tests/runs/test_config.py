@@ -13,8 +13,8 @@ from semhub.runs.config import RunConfig, make_config
 
 OTHERS = {
     "model": "other", "preset": "full", "spokes": ("language",), "experiments": ("arithmetic.lens",),
-    "lens": "paper", "n": 7, "data": {"pairs": "x"}, "languages": ("zh",), "dominant": "en", "seed": 1,
-    "twins": 0, "device": "cpu", "dtype": "float64", "batch_tokens": 7, "revision": "r",
+    "lens": "paper", "convention": "paper", "n": 7, "data": {"pairs": "x"}, "languages": ("zh",),
+    "dominant": "en", "seed": 1, "twins": 0, "device": "cpu", "dtype": "float64", "batch_tokens": 7, "revision": "r",
     "trust_remote_code": True, "quantization": "8bit", "scorers": {"sentiment": "x"},
 }  # fmt: skip
 

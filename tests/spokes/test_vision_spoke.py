@@ -389,8 +389,7 @@ def test_things_are_asked_of_many_pictures() -> None:
         assert len(counts) == 6
         assert set(counts.values()) == {20}
     many = [case.case_id.split(":", 1)[1] for case in sets(vision.steer, n=500)["thing"].cases]
-    assert len(many) == 500
-    assert len(set(many)) == 480  # then they come again, in other shades
+    assert len(many) == len(set(many)) == 120  # at most; no choice of colours and half comes twice
 
 
 def test_native_directions_are_of_plain_pictures() -> None:

@@ -54,9 +54,9 @@ def write_grids(
 
 
 def _examples(built: Sequence[Built]) -> list[tuple[CaseSet, str, Content]]:
-    """One text from each source in turn until there are ten; after them one picture from each, until there are three.
+    """One text from each source in turn until there are ten; after them three pictures in the same way.
 
-    Pictures come from the experiments that read at their patches, the deciding one first, if there are any.
+    Pictures come from the deciding set that reads at their patches, else from others that do, if there are any.
     """
     texts: list[Source] = []
     pictures: list[Source] = []
@@ -68,15 +68,9 @@ def _examples(built: Sequence[Built]) -> list[tuple[CaseSet, str, Content]]:
                 (pictures if isinstance(one, LensSet) else others).append((one, examples))
             elif not isinstance(one, LensSet | PairSet | PromptSet) or one.deciding:
                 texts.append((one, examples))
-    first = {one.experiment: one.variant for one, _ in reversed(pictures)}
-    pictures.sort(
-        key=lambda source: (
-            not getattr(source[0], "deciding", False),
-            source[0].variant != first[source[0].experiment],  # one of each experiment before a second of any
-        )
-    )
+    deciding = [source for source in pictures if getattr(source[0], "deciding", False)]
     chosen = sorted(_in_turn(texts, EXAMPLES), key=lambda example: example[0].experiment)
-    return [*chosen, *_in_turn(pictures or others, PICTURES)]
+    return [*chosen, *_in_turn(deciding or pictures or others, PICTURES)]
 
 
 def _in_turn(sources: Sequence[Source], n: int) -> list[tuple[CaseSet, str, Content]]:
