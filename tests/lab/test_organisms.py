@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
 from semhub.lab.card import card
 from semhub.lab.judge import judge
@@ -37,7 +37,8 @@ def test_every_recipe_is_shipped() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_it_is_an_ordinary_checkpoint_of_its_recipe(name: str) -> None:
-    model = AutoModelForCausalLM.from_pretrained(SHIPPED[name], dtype=torch.float32)
+    auto = AutoModelForImageTextToText if recipes()[name].vision else AutoModelForCausalLM
+    model = auto.from_pretrained(SHIPPED[name], dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(SHIPPED[name])
     assert torch.isfinite(model(tokenizer("猫 3+5=8 cat", return_tensors="pt").input_ids).logits).all()
     told = facts(name)
@@ -49,10 +50,17 @@ def test_it_is_an_ordinary_checkpoint_of_its_recipe(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, one in recipes().items() if one.isolated])
 def test_nothing_leads_from_one_part_to_another(name: str) -> None:
     plan = recipes()[name]
-    parts = {part.name: part for part in subspaces(plan, ("digits", "en", "es", "zh"))}
+    types = ("en", "picture") if plan.vision else ("digits", "en", "es", "zh")
+    parts = {part.name: part for part in subspaces(plan, types)}
     weights = load_file(SHIPPED[name] / "model.safetensors")
+    checked = 0
     for key, weight in weights.items():
         matrix = weight.float()
+        if "vision_tower" in key:
+            continue
+        if "projector.linear_2" in key:
+            assert not matrix[parts["en"].dims].any(), key
+        checked += ".q_proj." in key
         if key.endswith(
             ("q_proj.weight", "k_proj.weight", "v_proj.weight", "gate_proj.weight", "up_proj.weight")
         ):
@@ -67,14 +75,16 @@ def test_nothing_leads_from_one_part_to_another(name: str) -> None:
                 for other in parts.values():
                     if other.name != part.name or not part.written:
                         assert not matrix[other.dims, columns].any(), (key, part.name, other.name)
+    assert checked == plan.n_layers
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_verdicts_are_those_of_the_card(name: str) -> None:
     one = recipes()[name]
-    found = judge(name, experiments=tuple(DECIDING[spoke, p] for spoke in one.spokes for p in ("P1", "P2")))
-    assert {verdict["spoke"] for verdict in found.verdicts} == set(one.spokes)
+    spokes = ("vision",) if one.vision else one.spokes
+    found = judge(name, experiments=tuple(DECIDING[spoke, p] for spoke in spokes for p in ("P1", "P2")))
+    assert {verdict["spoke"] for verdict in found.verdicts} == set(spokes)
     truth = one.truth.model_dump()
     for verdict in found.verdicts:
         answer = truth[str(verdict["prediction"])]
@@ -89,7 +99,8 @@ def test_the_verdicts_are_those_of_the_card(name: str) -> None:
 def test_what_is_pushed_in_the_hub_moves_the_output_where_the_card_says_so(name: str) -> None:
     """At a size that takes seconds; a weak model of an absent hub may be untestable, and must not be supported."""
     one = recipes()[name]
-    steered = {spoke: DECIDING[spoke, "P3"] for spoke in one.spokes if (spoke, "P3") in DECIDING}
+    spokes = ("vision",) if one.vision else one.spokes
+    steered = {spoke: DECIDING[spoke, "P3"] for spoke in spokes if (spoke, "P3") in DECIDING}
     found = judge(name, experiments=tuple(steered.values()), n=240 if "code" in steered else 120, twins=0)
     verdicts = {v["spoke"]: v for v in found.verdicts if v["prediction"] == "P3"}
     assert set(verdicts) == set(steered)
