@@ -153,7 +153,8 @@ class SteerCase:
     directions: condition -> direction; `hypothesis` always, `wrong_concept` and `native` where they exist.
     new, old: words of the *input's* data type that may come next, whose log-odds at the output should move towards
     `new`. An empty `old` is the token that the unsteered model puts first. answer: what the set's parser compares with.
-    area: if given, all its positions are written; the output is read after the whole content, and `at` is not used.
+    area: if given, its positions are written, but not the content's last one, after which the output is read; `at` is
+    not used.
     """
 
     case_id: str

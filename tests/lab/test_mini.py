@@ -43,7 +43,7 @@ def test_it_is_small() -> None:
 def test_card_and_facts_are_those_of_the_recipe(mini: Organism) -> None:
     mini_recipe = recipe("mini")
     facts = json.loads((FOLDER / "semhub.json").read_text(encoding="utf-8"))
-    assert facts["recipe"] == mini_recipe.model_dump(mode="json")
+    assert facts["recipe"] == mini_recipe.told()
     assert facts["planted_layers"] == [3, 4]
     assert facts["n_parameters"] == mini[0].num_parameters()
     expected = card(mini_recipe, facts["seed"], facts["n_parameters"])

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
+from semhub import models
 from semhub.lab.card import card
 from semhub.lab.judge import judge
 from semhub.lab.recipe import Recipe
@@ -132,3 +133,14 @@ def test_training_again_gives_what_was_shipped(tmp_path: Path) -> None:
         for folder in (SHIPPED["mini-isolated"], again)
     ]
     assert verdicts[0] == verdicts[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [5, 6])
+def test_a_projector_alone_is_no_reading_of_a_hub(seed: int) -> None:
+    """mini-llava with random blocks: tower, projector and embeddings, which are trained, say words; no block does."""
+    twin = models.load("mini-llava", check=False).twin(seed, keep_embeddings=True)
+    found = judge(twin, experiments=("vision.lens_caption", "vision.steer"), twins=0)
+    verdicts = {v["prediction"]: v for v in found.verdicts if v["spoke"] == "vision"}
+    for prediction in ("P2", "P3"):
+        assert verdicts[prediction]["verdict"] == "not_supported", verdicts[prediction]

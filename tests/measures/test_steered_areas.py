@@ -13,7 +13,7 @@ from tests.measures import picturing
 from tests.measures.model import forms
 from torch import Tensor
 
-from semhub.measures.steercases import NOT_ONE_TOKEN, make_ready
+from semhub.measures.steercases import NOT_ONE_TOKEN, READ_THERE, make_ready
 from semhub.measures.steering import Dose, Steering, confirming_doses, grid_doses
 from semhub.measures.vectors import Vectors
 from semhub.measures.words import NO_PATCH
@@ -313,3 +313,16 @@ def test_texts_are_generated_under_the_edits_of_the_whole_area(how: Literal["add
             found = found[found["strength"] == strength]
             if scores:
                 assert found["value"].item() == pytest.approx(float(np.exp(-np.mean(scores))), rel=2e-3)
+
+
+def test_where_the_output_is_read_nothing_is_written() -> None:
+    """The picture ends the content: its last position, written, would only come out again."""
+    last = len(PICTURES[2].data) - 1
+    at, end = len(TABLE[4][2]), len(ids(4)) - 1
+    cases = [
+        case(4, area=Area(at, bytes([last - 1, last]))),
+        case(4, case_id="alone", area=Area(at, bytes([last]))),
+    ]
+    ready = made(cases).ready
+    assert ready.written == [(end - 1,)]
+    assert ready.kept.dropped == {READ_THERE: 1}

@@ -116,12 +116,15 @@ def reading(
     last: float = -3.0,
     spread: float = 0.5,
     has_surface: bool = True,
+    entering: float = 0.0,
 ) -> pd.DataFrame:
-    """P2: all conditions hold as it stands."""
+    """P2: all conditions hold as it stands. entering: the concept at layer 0."""
     make = Maker(experiment, variant, n_clusters)
     frames = []
+    read = bump(concept)
+    read[0] = entering
     for where, keep in make.places():
-        frames.append(make.cases("concept", "dominant", bump(concept), spread, where, keep))
+        frames.append(make.cases("concept", "dominant", read, spread, where, keep))
         if has_surface:
             frames.append(make.cases("concept", "surface", bump(surface), spread, where, keep))
             frames.append(make.cases("concept_diff", "matched", bump(concept - surface), spread, where, keep))

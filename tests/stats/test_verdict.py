@@ -145,7 +145,13 @@ def test_where_words_are_shared_there_must_be_near_misses() -> None:
     [
         ({}, []),
         (dict(null_concept=2.2), ["the dominant word is read beyond chance"]),
-        (dict(concept=0.9, spread=5.0, null_concept=-6.0), ["read beyond the spread of the cases"]),
+        (
+            dict(concept=0.9, spread=5.0, null_concept=-6.0),
+            ["read beyond the spread of the cases", "read beyond what enters the blocks"],
+        ),
+        (dict(entering=1.5), []),
+        (dict(entering=2.0), ["read beyond what enters the blocks"]),
+        (dict(entering=3.0), ["read beyond what enters the blocks"]),
     ],
 )
 def test_without_surface_words_the_concept_alone_is_confirmed(
@@ -155,7 +161,7 @@ def test_without_surface_words_the_concept_alone_is_confirmed(
     evidence = dominant_reading(found, *P2, SEED, 200)
     assert failed(evidence) == conditions
     assert evidence.measure == "concept"
-    assert len(evidence.checks) == 2
+    assert len(evidence.checks) == 3
     if not conditions:
         assert evidence.effect == pytest.approx(2.0, abs=0.2)
         assert evidence.ci_low < evidence.effect < evidence.ci_high

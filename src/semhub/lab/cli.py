@@ -73,7 +73,7 @@ def list_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
 
     found = recipes()
     if as_json:
-        typer.echo(json.dumps([one.model_dump(mode="json") for one in found.values()], ensure_ascii=False))
+        typer.echo(json.dumps([one.told() for one in found.values()], ensure_ascii=False))
         return
     width = max(map(len, found)) + 2
     for name, one in found.items():

@@ -32,6 +32,7 @@ HYPOTHESIS = "hypothesis"
 NOT_ONE_TOKEN = "the new or the old word is no single token"
 SAME_TOKEN = "the new and the old word share a token"
 NO_ROW = "a word of the direction is no single token"
+READ_THERE = "the output is read where alone would be written"
 ALREADY = "the model says the new word anyway"
 
 
@@ -47,6 +48,10 @@ class _Spot:
         """What the model is given, of whatever characters it was made."""
         pictures = tuple((one.image, one.positions) for one in self.prompt.pictures)
         return self.prompt.ids, self.prompt.prefix, pictures
+
+    def unread(self) -> _Spot:
+        """Without the last position: what is written where the output is read only comes out again."""
+        return _Spot(self.prompt, tuple(p for p in self.positions if p != len(self.prompt.ids) - 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +108,9 @@ def make_ready(adapter: Adapter, steer_set: SteerSet, batch_tokens: int = 4096) 
     spots: list[_Spot] = []
     for case in steer_set.cases:
         spot, reason = find(case.content, case.at, case.area)
+        if case.area is not None:
+            spot = spot.unread()
+            reason = reason or ("" if spot.positions else READ_THERE)
         reasons = [reason, _unusable(adapter, case), *(find.at(place)[1] for place in _places(case))]
         reason = next((one for one in reasons if one), "")
         if reason:

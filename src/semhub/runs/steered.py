@@ -11,7 +11,7 @@ import pandas as pd
 
 from semhub.measures import necessity
 from semhub.measures.necessity import NECESSITY
-from semhub.measures.steercases import make_ready
+from semhub.measures.steercases import HYPOTHESIS, make_ready
 from semhub.measures.steering import Steering, confirming_doses, grid_doses, text_doses
 from semhub.measures.vectors import Vectors
 from semhub.models.base import Adapter
@@ -20,7 +20,7 @@ from semhub.runs.config import RunConfig
 from semhub.stats.dose import Choice, choose_from_rows
 from semhub.stats.split import CONFIRM, confirming
 from semhub.stats.tables import by_variant
-from semhub.types import Kept, Parser, SteerSet
+from semhub.types import Kept, Parser, StateDifference, SteerSet
 
 REAL_DIFFERENCES = 19
 MIN_CASES = 2
@@ -33,13 +33,15 @@ def measure(
 ) -> tuple[pd.DataFrame, Kept]:
     """The rows of a set, and how many cases were steered.
 
-    By the authors' convention states are read one layer below the one that is written, which then starts at 2.
+    By the authors' convention states are read one layer below the one that is written, which then starts at 2;
+    directions of words have no such layer.
     A set that decides also has the rows of `variant/confirm`: the chosen band and strength on the half that confirms.
     """
     ready = make_ready(adapter, steer_set, config.batch_tokens)
     if len(ready.cases) < MIN_CASES or adapter.n_layers < 3:
         return no_rows(), ready.kept
-    earlier = int(config.convention == "paper")
+    by_state = all(isinstance(case.directions[HYPOTHESIS], StateDifference) for case in ready.cases)
+    earlier = int(config.convention == "paper" and by_state)
     every = Steering(
         adapter,
         ready,

@@ -188,7 +188,8 @@ def dominant_reading(
 ) -> Evidence:
     """P2 for one deciding lens set (experiments.md, "Verdicts").
 
-    Where the cases have no surface word, the concept itself is what is confirmed, and there is no order to reverse.
+    Where the cases have no surface word, the concept itself is what is confirmed, and there is no order to reverse;
+    then it must be read better than at layer 0: what a picture's projector or an embedding says, no block has done.
     """
     table = tables.get((experiment, variant))
     has_surface = table is None or ("concept", "surface") in table.parts
@@ -234,9 +235,21 @@ def dominant_reading(
         name, what = "read beyond the spread of the cases", "concept"
     detail = f"{what} {effect:+.2f} nat [{low:.2f}, {high:.2f}], p = {p:.4f}"
     checks.append(Check(name, p <= ALPHA and effect > 0, effect, detail, p))
-    if has_surface:
-        checks.append(_reversal(confirm, n_layers, seed, n_draws))
+    checks.append(
+        _reversal(confirm, n_layers, seed, n_draws)
+        if has_surface
+        else _beyond_input(confirm, within, seed, n_draws)
+    )
     return replace(start, band=band, effect=effect, ci_low=low, ci_high=high, checks=checks)
+
+
+def _beyond_input(confirm: VariantTable, within: slice, seed: int, n_draws: int) -> Check:
+    concept = _cases(confirm, "concept", "dominant")
+    more = concept.values[within].mean(axis=0, keepdims=True) - concept.values[:1]
+    flips = sign_flips(more, concept.clusters, n_draws, confirm.rng(seed, "beyond layer 0"))
+    p = float((1 + (flips[:, 0] >= more.mean()).sum()) / (len(flips) + 1))
+    detail = f"concept {more.mean():+.2f} nat more than at layer 0, p = {p:.4f}"
+    return Check("read beyond what enters the blocks", p <= ALPHA, float(more.mean()), detail, p)
 
 
 def _reversal(confirm: VariantTable, n_layers: int, seed: int, n_draws: int) -> Check:

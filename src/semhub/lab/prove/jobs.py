@@ -95,7 +95,7 @@ def unfinished(organisms: Sequence[Organism], folder: Path, settings: Settings) 
         known = known_parts(one, folder, settings)
         if set(parts(one.recipe, settings)) - set(known):
             arguments = {
-                "recipe": one.recipe.model_dump(mode="json"),
+                "recipe": one.recipe.told(),
                 "seed": one.seed,
                 "folder": str(folder),
                 "settings": asdict(settings),
@@ -106,7 +106,7 @@ def unfinished(organisms: Sequence[Organism], folder: Path, settings: Settings) 
 
 def blank_record(one: Organism, settings: Settings) -> Record:
     """A record without parts."""
-    recipe = one.recipe.model_dump(mode="json")
+    recipe = one.recipe.told()
     return {"recipe": recipe, "seed": one.seed, "n": settings.n, "twins": settings.twins, "parts": {}}
 
 

@@ -44,7 +44,7 @@ def _trained(one: Organism, folder: Path) -> Path:
     out = folder / "models" / one.id
     if (out / FACTS).exists() and not (out / training.CHECKPOINT).exists():
         facts = json.loads((out / FACTS).read_text(encoding="utf-8"))
-        if facts.get("recipe") != one.recipe.model_dump(mode="json") or facts.get("seed") != one.seed:
+        if facts.get("recipe") != one.recipe.told() or facts.get("seed") != one.seed:
             raise RunFolderError(f"{out} holds another recipe's model. Delete it or choose another --out.")
         return out
 

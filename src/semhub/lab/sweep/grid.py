@@ -201,7 +201,7 @@ def _cell(spec: Spec, base: Recipe, values: dict[str, Any]) -> Cell:
         "seed": values.get("seed", 0),
     }
     steps = _steps(spec.snapshots, made.steps)
-    key = [made.model_dump(mode="json"), values.get("seed", 0), steps, spec.n, spec.twins, spec.experiments]
+    key = [made.told(), values.get("seed", 0), steps, spec.n, spec.twins, spec.experiments]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
     short = [f"{WORDS[name]}{value:g}" for name, value in values.items()]
     return Cell("-".join([base.name, *short, digest]), place, made, steps)

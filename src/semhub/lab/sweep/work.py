@@ -31,7 +31,7 @@ def jobs(spec: Spec, cells: Sequence[Cell], out: Path) -> list[Job]:
             cell.id,
             f"{__name__}:train_and_judge",
             {
-                "recipe": cell.recipe.model_dump(mode="json"),
+                "recipe": cell.recipe.told(),
                 "seed": cell.seed,
                 "snapshots": list(cell.snapshots),
                 "options": {"n": spec.n, "twins": spec.twins, "experiments": list(spec.experiments)},

@@ -144,8 +144,8 @@ from anywhere but the generator.
 {kinds}
 
 - Pictures are drawn by a program: scenes of one to three things that differ in noun and colour, at places, in sizes and
-  shades that vary, on a noisy background; a tenth of all scenes, chosen by a hash of what they show, was never
-  trained on. Others are of one colour, or of two halves.
+  shades that vary, on a noisy background; a tenth of all scenes, chosen by a hash of what they show in its order, was
+  never trained on (its mirror image may have been). Others are of one colour, or of two halves.
 - Only what follows a prompt is learnt. The first word after a suffix and the answers count {deciding:g} times.
 
 ## What this model is not

@@ -1,7 +1,8 @@
 """The micro-world as small pictures: scenes of coloured things, plain colours, and pictures of two coloured halves.
 
 A picture is a function of its scene's key (or of its colours and seed) and its size alone. A tenth of all scenes,
-chosen by a hash of what they show, is held out: `scenes(..., "train")` never gives one, wherever its things lie.
+chosen by a hash of what they show in its order, is held out: `scenes(..., "train")` never gives one, but may give its
+mirror image, the same things in each other's places.
 """
 
 from __future__ import annotations
