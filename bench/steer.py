@@ -126,7 +126,7 @@ def side_table(
 
 
 def bound(folder: Path, size: Size) -> list[str]:
-    """How many multiply-adds fewer semhub needs than one who reads every row's prompt: all the gain there can be."""
+    """How many times fewer multiply-adds semhub needs than one who reads every row's prompt."""
     sys.path.insert(0, str(ROOT / "bench" / "peers"))
     from steering import CONDITIONS, NEW_TOKENS, PART, STRENGTHS, steering
 
@@ -141,7 +141,7 @@ def bound(folder: Path, size: Size) -> list[str]:
     return [
         f"A prompt has {tokens:.1f} tokens, {NEW_TOKENS} are generated: reading the shared tokens once, and rows of "
         f"strength 0 once, saves multiply-adds by a factor of {every / shared:.2f} against rows that are each read in "
-        "full. Where the processor is busy throughout, as it is with these batches, no more than that can be gained."
+        "full. Where the processor is busy throughout, as it is with these batches, little more than that can be gained."
     ]
 
 
