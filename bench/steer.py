@@ -141,7 +141,8 @@ def bound(folder: Path, size: Size) -> list[str]:
     return [
         f"A prompt has {tokens:.1f} tokens, {NEW_TOKENS} are generated: reading the shared tokens once, and rows of "
         f"strength 0 once, saves multiply-adds by a factor of {every / shared:.2f} against rows that are each read in "
-        "full. Where the processor is busy throughout, as it is with these batches, little more than that can be gained."
+        "full. Where the processor is busy throughout, as it is with these batches, little more than that can be "
+        "gained."
     ]
 
 
