@@ -277,12 +277,12 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         title="Pictures and their captions",
         question=(
             "Is a picture's state closer to that of its caption than to those of other captions, also of captions "
-            "that differ from it in one colour, in one thing, or in the order of its colours? (Near misses are pooled; "
-            "a bag of the picture's words tells the first two.)"
+            "that differ from it in one colour, in one thing, or in the order of its colours?"
         ),
         if_false=(
             "A picture would be no closer to its caption than to any other, or as close to one that tells of another "
-            "colour or thing, or copies of the model with random blocks would do as well."
+            "colour or thing, or copies of the model with random blocks would do as well. Near misses are pooled; a bag "
+            "of the picture's words tells those of another colour or thing."
         ),
         build=similarity,
         needs="image",
