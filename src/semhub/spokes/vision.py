@@ -281,8 +281,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         ),
         if_false=(
             "A picture would be no closer to its caption than to any other, or as close to one that tells of another "
-            "colour or thing, or copies of the model with random blocks would do as well. Near misses are pooled; a bag "
-            "of the picture's words tells those of another colour or thing."
+            "colour or thing, or copies of the model with random blocks would do as well. Near misses are pooled; a "
+            "bag of the picture's words tells those of another colour or thing."
         ),
         build=similarity,
         needs="image",
