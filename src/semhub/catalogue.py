@@ -49,7 +49,7 @@ MEASURES = (
     (
         "loss",
         "nat",
-        "log-odds of the model's own next token lost without the directions' subspace (necessity)",
+        "log-probability of the model's own next token lost without the directions' subspace (necessity)",
     ),
     (
         "success, unchanged, other, unparseable",

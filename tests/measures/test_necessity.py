@@ -58,13 +58,12 @@ def state(adapter: Adapter, text: str, layer: int) -> Tensor:
 
 
 def lost(adapter: Adapter, text: str, bases: dict[int, Tensor], means: dict[int, Tensor]) -> float:
-    """Log-odds of the model's own next token: as it is, less with the mean put in the place of the part in the span."""
+    """Log p of the model's own next token: as it is, less with the mean put in the place of the part in the span."""
     inputs = adapter.collate(adapter.encode([Content.of(text)]))
 
-    def odds(edits: dict) -> Tensor:  # type: ignore[type-arg]
+    def logprobs(edits: dict) -> Tensor:  # type: ignore[type-arg]
         with write(adapter, edits):
-            p = adapter.logits(inputs)[0, -1].double().softmax(-1)
-        return torch.log(p) - torch.log1p(-p)
+            return adapter.logits(inputs)[0, -1].double().log_softmax(-1)
 
     def edit(layer: int):  # type: ignore[no-untyped-def]
         def change(states: Tensor, _: object) -> Tensor:
@@ -75,8 +74,8 @@ def lost(adapter: Adapter, text: str, bases: dict[int, Tensor], means: dict[int,
 
         return change
 
-    before = odds({})
-    return float((before - odds({layer: edit(layer) for layer in bases}))[before.argmax()])
+    before = logprobs({})
+    return float((before - logprobs({layer: edit(layer) for layer in bases}))[before.argmax()])
 
 
 def gram_schmidt(vectors: list[Tensor]) -> Tensor:

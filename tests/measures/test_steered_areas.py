@@ -13,6 +13,7 @@ from tests.measures import picturing
 from tests.measures.model import forms
 from torch import Tensor
 
+from semhub.measures import necessity
 from semhub.measures.steercases import NOT_ONE_TOKEN, READ_THERE, make_ready
 from semhub.measures.steering import Dose, Steering, confirming_doses, grid_doses
 from semhub.measures.vectors import Vectors
@@ -326,3 +327,28 @@ def test_where_the_output_is_read_nothing_is_written() -> None:
     ready = made(cases).ready
     assert ready.written == [(end - 1,)]
     assert ready.kept.dropped == {READ_THERE: 1}
+
+
+def test_necessity_takes_the_subspace_out_of_the_whole_area() -> None:
+    """Every written state keeps what is outside the span; inside it has the mean of the other half's mean states."""
+    steering = made([case(i) for i in range(len(TABLE))])
+    select, layers = np.array([True, False, True, False, True, False]), range(2, 4)
+    rows = necessity.measure(steering, select, layers, rng, special_tokens=False)
+    found = rows[rows["condition"] == "hypothesis"].set_index("case_id")["value"]
+    chosen = np.flatnonzero(select).tolist()
+    assert set(found.index) == {IDS[i] for i in (1, 3, 5)}
+    for i in (1, 3, 5):
+        plain = picturing.run(ids(i))[1].log_softmax(-1)
+        edits: dict[int, dict[int, Tensor]] = {}
+        for layer in layers:
+            vectors = [row_direction(case(k), "hypothesis", mean_length(layer, chosen)) for k in chosen]
+            _, sizes, span = torch.linalg.svd(torch.stack(vectors), full_matrices=False)
+            share = (sizes**2).cumsum(0) / (sizes**2).sum()
+            basis = span[: int((share < 0.9).sum()) + 1]
+            mean = torch.stack([area_states(k, layer).mean(0) for k in chosen]).mean(0)
+            states = picturing.run(ids(i), edits)[0][layer]
+            edits[layer] = {p: states[p] + ((mean - states[p]) @ basis.T) @ basis for p in positions(i)}
+        own = int(plain.argmax())
+        lost = plain[own] - picturing.run(ids(i), edits)[1].log_softmax(-1)[own]
+        assert found[IDS[i]] == pytest.approx(float(lost), abs=3e-4)
+    assert found.abs().max() > 1e-3

@@ -26,6 +26,7 @@ from semhub.lab.planting import Planting
 from semhub.lab.recipe import Recipe
 from semhub.lab.subspaces import Graded, Zeros
 from semhub.lab.tokenizer import train_tokenizer
+from semhub.lab.trunk import trunk
 from semhub.lab.words import HintTokens, translations
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -152,18 +153,8 @@ def course_of(recipe: Recipe, seed: int) -> Course:
 def build(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
     """The untrained llama of a recipe, initialised from `seed` without touching torch's global generator."""
     config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=recipe.d_model,
-        intermediate_size=recipe.d_ff,
-        num_hidden_layers=recipe.n_layers,
-        num_attention_heads=recipe.n_heads,
-        num_key_value_heads=recipe.n_kv_heads,
-        max_position_embeddings=recipe.max_positions,
+        **trunk(recipe, tokenizer),
         mlp_bias=recipe.side == "constant",
-        tie_word_embeddings=False,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
         attn_implementation="eager",
     )
     with torch.random.fork_rng(devices=[]):

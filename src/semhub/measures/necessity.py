@@ -7,7 +7,7 @@ types lose by it: the spoke's inputs and the dominant type's. Subspaces of as ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from semhub.generate import next_logprobs
-from semhub.measures.steercases import HYPOTHESIS, _last_before
+from semhub.measures.steercases import HYPOTHESIS, cut
 from semhub.measures.steering import Steering
 from semhub.measures.vectors import RANDOM, REAL, Rng, Vectors
 from semhub.models.base import Adapter, Encoded
@@ -28,6 +28,7 @@ NECESSITY, LOSS = "necessity", "loss"
 SHARE, MOST = 0.9, 8  # of the directions' squared length that the subspace holds; dimensions at most
 DRAWS = 19
 SPOKE, DOMINANT = "spoke", "dominant"
+Written = Sequence[tuple[int, ...]]  # positions of each prompt
 Span = Callable[[str, int, int], Tensor]  # condition, draw, layer -> basis
 
 
@@ -43,8 +44,8 @@ def subspace(directions: Tensor) -> Tensor:
 def measure(
     every: Steering, select: np.ndarray, band: range, rng: Rng, special_tokens: bool = True
 ) -> pd.DataFrame:
-    """Rows of `loss`, variants `V/necessity/spoke` and `V/necessity/dominant`: how much lower the log-odds of the
-    model's own next token are with the part taken out, in nats.
+    """Rows of `loss`, variants `V/necessity/spoke` and `V/necessity/dominant`: how much lower the log-probability of
+    the model's own next token is with the part taken out, in nats.
 
     select [case]: the cases that the subspace and the means are made of; the others are measured. Conditions:
     `hypothesis`, `real_difference` (mean over draws), `random`. Sides without an input of their own have no rows.
@@ -61,25 +62,28 @@ def measure(
             return own[layer]
         return orthonormal(vectors.of(condition, layer, draw)[None, : len(own[layer])])[0]
 
-    parts = [(SPOKE, rest.prompts, chosen.own)]
+    parts: list[tuple[str, list[Encoded], Written, Tensor]] = [
+        (SPOKE, rest.prompts, rest.written, chosen.own)
+    ]
     if all(isinstance(case.directions[HYPOTHESIS], StateDifference) for case in every.ready.cases):
         places = [place for case in chosen.cases for place in _ends(case)]
         means_of = [chosen.place[place] for place in dict.fromkeys(places)]
-        read = [_ends(case)[0] for case in rest.cases]
-        parts.append((DOMINANT, _prompts(every.adapter, read, special_tokens), chosen.states[:, means_of]))
+        prompts = _prompts(every.adapter, [_ends(case)[0] for case in rest.cases], special_tokens)
+        ends = [(len(prompt.ids) - 1,) for prompt in prompts]
+        parts.append((DOMINANT, prompts, ends, chosen.states[:, means_of]))
     frames = []
-    for name, prompts, states in parts:
+    for name, prompts, written, states in parts:
         side = replace(every, ready=rest, variant=f"{every.variant}/{NECESSITY}/{name}")
-        frames += _rows(side, prompts, states, band, span)
+        frames += _rows(side, prompts, written, states, band, span)
     return pd.concat(frames, ignore_index=True)
 
 
 def _rows(
-    side: Steering, prompts: list[Encoded], states: Tensor, band: range, span: Span
+    side: Steering, prompts: list[Encoded], written: Written, states: Tensor, band: range, span: Span
 ) -> list[pd.DataFrame]:
     """states [layer 1..L-1, input, d_model]: those whose mean stays in the place of what is taken out."""
     own = next_logprobs(side.adapter, prompts, range(len(prompts)), batch_tokens=side.batch_tokens).argmax(-1)
-    before = _log_odds(side, prompts, own, [])
+    before = _logprob(side, prompts, own, [])
     frames = []
     for condition, n_draws in ((HYPOTHESIS, 1), (REAL, DRAWS), (RANDOM, 1)):
         if condition == REAL and REAL not in side.vectors.conditions:
@@ -90,10 +94,10 @@ def _rows(
                 edit
                 for layer in band
                 for edit in _without(
-                    span(condition, draw, layer), states[layer - 1].mean(dim=0), layer, len(prompts)
+                    span(condition, draw, layer), states[layer - 1].mean(dim=0), layer, written
                 )
             ]
-            lost += (before - _log_odds(side, prompts, own, edits)) / n_draws
+            lost += (before - _logprob(side, prompts, own, edits)) / n_draws
         frames.append(
             rows_frame(
                 experiment=side.experiment,
@@ -111,33 +115,28 @@ def _rows(
     return frames
 
 
-def _without(basis: Tensor, mean: Tensor, layer: int, n: int) -> list[Intervention]:
-    """Puts the mean's part in the span of basis [dimension, d_model] into the last state of n rows."""
-    first, one = torch.zeros(n, dtype=torch.long), torch.ones(n)
+def _without(basis: Tensor, mean: Tensor, layer: int, written: Written) -> list[Intervention]:
+    """Puts the mean's part in the span of basis [dimension, d_model] into the written states of every row."""
+    first, one = torch.zeros(len(written), dtype=torch.long), torch.ones(len(written))
     held = (basis @ mean) @ basis
     return [
-        Intervention(layer, "ablate", basis[None], first, one),
-        Intervention(layer, "add", held[None], first, one),
+        Intervention(layer, "ablate", basis[None], first, one, written),
+        Intervention(layer, "add", held[None], first, one, written),
     ]
 
 
-def _log_odds(side: Steering, prompts: list[Encoded], own: Tensor, edits: list[Intervention]) -> np.ndarray:
-    """Of each prompt's own next token against all others [prompt], nat, float64."""
+def _logprob(side: Steering, prompts: list[Encoded], own: Tensor, edits: list[Intervention]) -> np.ndarray:
+    """Of each prompt's own next token [prompt], nat."""
     scores = next_logprobs(
         side.adapter, prompts, range(len(prompts)), edits, tokens=own[:, None], batch_tokens=side.batch_tokens
     )
-    logprob = scores[:, 0].double()
-    return (logprob - torch.log(-torch.expm1(logprob.clamp(max=-1e-12)))).numpy()
+    return np.asarray(scores[:, 0].double().numpy())
 
 
 def _prompts(adapter: Adapter, places: list[Place], special_tokens: bool) -> list[Encoded]:
     """The contents of the places, cut after them."""
-    out = []
-    for place, whole in zip(
-        places, adapter.encode([place.content for place in places], special_tokens), strict=True
-    ):
-        out.append(Encoded(whole.ids[: max(0, _last_before(whole, place.at)) + 1], ()))
-    return out
+    encoded = adapter.encode([place.content for place in places], special_tokens)
+    return [cut(one, place.at)[0] for one, place in zip(encoded, places, strict=True)]
 
 
 def _ends(case: SteerCase) -> list[Place]:

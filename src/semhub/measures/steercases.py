@@ -171,9 +171,8 @@ class _Finder:
         if area is not None:
             positions, reason = self._area(content, encoded, area)
             return _Spot(encoded, positions), reason
-        end = _last_before(encoded, at)
-        first = max(end, 0)
-        return _Spot(encoded.beginning(encoded.needed(first + 1)), (first,)), NO_TOKEN if end < 0 else ""
+        prompt, position = cut(encoded, at)
+        return _Spot(prompt, (max(position, 0),)), NO_TOKEN if position < 0 else ""
 
     def at(self, place: Place) -> tuple[_Spot, str]:
         """The spot of a place; one before the first token is read at the first."""
@@ -183,9 +182,14 @@ class _Finder:
         return self._placed[place]
 
 
-def _last_before(encoded: Encoded, at: int) -> int:
+def cut(encoded: Encoded, at: int) -> tuple[Encoded, int]:
+    """The content up to the last token that ends at or before the character `at`, and that token's position.
+
+    Where there is none the position is -1 and the first token stays; a picture is never cut.
+    """
     found = [i for i, span in enumerate(encoded.offsets) if span and span[0] < span[1] <= at]
-    return found[-1] if found else -1
+    position = found[-1] if found else -1
+    return encoded.beginning(encoded.needed(max(position, 0) + 1)), position
 
 
 def _source(content: Content, area: Area | None) -> Content | Image:

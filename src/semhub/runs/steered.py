@@ -73,9 +73,8 @@ def measure(
     confirm = confirming([case.cluster_id for case in ready.cases], config.seed)
     if choice is not None and steer_set.deciding and confirm.sum() >= MIN_CASES:
         frames += _confirmed(every, steer_set, config, confirm, choice)
-        if not any(case.area for case in ready.cases):
-            rng, band = _rng(config, steer_set, NECESSITY), range(choice.band[0], choice.band[1] + 1)
-            frames.append(necessity.measure(every, ~confirm, band, rng, steer_set.special_tokens))
+        rng, band = _rng(config, steer_set, NECESSITY), range(choice.band[0], choice.band[1] + 1)
+        frames.append(necessity.measure(every, ~confirm, band, rng, steer_set.special_tokens))
     progress(n)
     return pd.concat(frames, ignore_index=True), ready.kept
 

@@ -27,6 +27,7 @@ from transformers.models.chameleon.image_processing_pil_chameleon import Chamele
 from semhub.lab.batches import Batch
 from semhub.lab.planting import Planting
 from semhub.lab.recipe import Recipe, Vision
+from semhub.lab.trunk import trunk
 from semhub.lab.vision.batches import (
     BEGIN,
     FINISH,
@@ -180,18 +181,8 @@ def build(
     )
     names = [IMAGE_TOKEN, BEGIN, FINISH, *code_names()]
     config = ChameleonConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=recipe.d_model,
-        intermediate_size=recipe.d_ff,
-        num_hidden_layers=recipe.n_layers,
-        num_attention_heads=recipe.n_heads,
-        num_key_value_heads=recipe.n_kv_heads,
-        max_position_embeddings=recipe.max_positions,
+        **trunk(recipe, tokenizer),
         rms_norm_eps=1e-6,
-        tie_word_embeddings=False,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
         vq_config=seen,
         vocabulary_map={name: tokenizer.convert_tokens_to_ids(name) for name in names},
         attn_implementation="eager",

@@ -27,6 +27,7 @@ from semhub.lab.batches import Batch
 from semhub.lab.documents.pictures import OWN_WORDS
 from semhub.lab.planting import Planting
 from semhub.lab.recipe import Recipe, Vision
+from semhub.lab.trunk import trunk
 from semhub.lab.vision.apart import Apart
 from semhub.lab.vision.batches import (
     IMAGE_TOKEN,
@@ -126,17 +127,7 @@ def build(
 ) -> LlavaForConditionalGeneration:
     """The untrained model; its trunk is that of the shipped organism `vision.trunk`, or random too."""
     text = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=recipe.d_model,
-        intermediate_size=recipe.d_ff,
-        num_hidden_layers=recipe.n_layers,
-        num_attention_heads=recipe.n_heads,
-        num_key_value_heads=recipe.n_kv_heads,
-        max_position_embeddings=recipe.max_positions,
-        tie_word_embeddings=False,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        **trunk(recipe, tokenizer),
     )
     tower = CLIPVisionConfig(
         hidden_size=vision.width,
