@@ -297,6 +297,13 @@ def test_a_dry_run_runs_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_data_that_nothing_reads_is_named(command: list[str], tmp_path: Path, capfd: Capture) -> None:
+    answer = semhub(capfd, *command, "--data", f"cogs={tmp_path}", "--out", tmp_path / "run")
+    assert answer.status == 0
+    notes = [line for line in (answer.out + answer.err).splitlines() if line.startswith("note:")]
+    assert notes == [f"note: no chosen experiment reads --data cogs={tmp_path}"]
+
+
 def test_a_dry_run_counts_each_case_set_once(
     command: list[str], capfd: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,8 +54,13 @@ def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console 
     if config.dominant != "auto":
         request = replace(request, dominant=config.dominant)
     possible = chosen if adapter is None else taken(chosen, adapter.takes)[0]
-    build(possible, replace(request, n=2))  # bad data is refused before a model is loaded
+    tried = build(possible, replace(request, n=2))  # bad data is refused before a model is loaded
     texts, counts_from = counts.texts(request)
+    read = {
+        one.name for one in (*counts_from, *(one for item in tried for one in item.provenance)) if one.path
+    }
+    for name in sorted(set(config.data) - read):
+        _say(console, f"note: no chosen experiment reads --data {name}={config.data[name]}")
     _say(console, f"loading {config.model} and checking it")
     adapter = adapter or load_model(config)
     checks = selfcheck.run(adapter)
