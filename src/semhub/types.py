@@ -6,7 +6,7 @@ Axis names used in shapes everywhere: `layer` (0 = embedding .. L), `row` (one p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -26,8 +26,17 @@ class Image:
     data: bytes = field(default=b"", repr=False)
 
 
-Part = Text | Image  # sounds join this union with their spoke
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A sound: where its file lies, or the bytes of such a file. `semhub.sounds` opens it."""
+
+    path: str = ""
+    data: bytes = field(default=b"", repr=False)
+
+
+Part = Text | Image | Sound
 IMAGE = "\N{OBJECT REPLACEMENT CHARACTER}"  # stands for one picture in a content's text
+SOUND = "\N{INTERLINEAR ANNOTATION ANCHOR}"  # stands for one sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +51,38 @@ class Content:
 
     @property
     def text(self) -> str:
-        """The parts in order, each picture as the one character IMAGE."""
-        return "".join(part.text if isinstance(part, Text) else IMAGE for part in self.parts)
+        """The parts in order, each picture as the one character IMAGE and each sound as the one character SOUND."""
+        return "".join(_written(part) for part in self.parts)
 
     @property
     def images(self) -> tuple[tuple[int, Image], ...]:
         """(the character of `text` that stands for it, the picture), in order."""
-        found, at = [], 0
+        return tuple((at, part) for at, part in self._placed() if isinstance(part, Image))
+
+    @property
+    def sounds(self) -> tuple[tuple[int, Sound], ...]:
+        """(the character of `text` that stands for it, the sound), in order."""
+        return tuple((at, part) for at, part in self._placed() if isinstance(part, Sound))
+
+    def _placed(self) -> Iterator[tuple[int, Part]]:
+        at = 0
         for part in self.parts:
-            if isinstance(part, Image):
-                found.append((at, part))
-            at += len(part.text) if isinstance(part, Text) else 1
-        return tuple(found)
+            yield at, part
+            at += len(_written(part))
+
+
+def _written(part: Part) -> str:
+    if isinstance(part, Text):
+        return part.text
+    return IMAGE if isinstance(part, Image) else SOUND
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """The positions of a picture, or of part of it.
+    """The positions of a picture or a sound, or of part of a picture.
 
-    at: the picture's character in the content's text. mask: the bytes of a greyscale PNG of the picture's size, white
-    inside; a position belongs to it when more than half of its patch does. Empty: all positions of the picture.
+    at: its character in the content's text. mask: the bytes of a greyscale PNG of the picture's size, white inside; a
+    position belongs to it when more than half of its patch does. Empty: all positions of the picture or sound.
     """
 
     at: int
@@ -336,7 +357,8 @@ class Experiment:
 
     build: the request -> the case sets and the provenance of what they were made from.
     question: one sentence, what is compared. if_false: what would be seen if the hypothesis were false.
-    needs: what a model must be able to take, `text` or `image`.
+    needs: what a model must be able to take, `text`, `image` or `audio`.
+    variants: part of a set's `variant` -> what it means, such as `continued`.
     """
 
     id: str
@@ -347,3 +369,4 @@ class Experiment:
     if_false: str
     build: Callable[[Request], tuple[list[CaseSet], list[Provenance]]]
     needs: str = "text"
+    variants: Mapping[str, str] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.models.soundmodels import HEARING, SEEING, cached_sound_checkpoint, sound, sound_tokenizer
 from tests.models.visionmodels import FAMILIES as VISION
 from tests.models.visionmodels import cached_vision_checkpoint, picture, vision_tokenizer
 from tests.tiny import FAMILIES, cached_checkpoint, tiny_tokenizer
@@ -192,3 +193,88 @@ def test_twins_of_a_seeing_model(seeing: DecoderAdapter) -> None:
     assert float((states[2][0] - states[0][0]).abs().amin(dim=1).max()) > 0
     assert not torch.allclose(states[1][1:], states[0][1:], atol=1e-2)
     assert torch.equal(kept.unembedding.weight, seeing.unembedding.weight)
+
+
+SOUND_CHECKS = {
+    "sound_span",
+    "sound_heard",
+    "sound_states",
+    "sound_lens",
+    "sound_zero_edit",
+    "sound_right",
+    "sound_left",
+}
+
+
+@pytest.fixture(scope="module", params=HEARING)
+def hearing(request: pytest.FixtureRequest) -> DecoderAdapter:
+    loaded = load(str(cached_sound_checkpoint(request.param)), check=False)
+    assert isinstance(loaded, DecoderAdapter)
+    return loaded
+
+
+def test_every_self_check_of_a_hearing_model_passes(hearing: DecoderAdapter) -> None:
+    checks = selfcheck.run(hearing)
+    names = {check.name for check in checks}
+    assert names >= SOUND_CHECKS
+    assert names >= PICTURE_CHECKS or hearing.name not in SEEING
+    assert len(checks) == (23 if hearing.name in SEEING else 18)
+    assert not [check for check in checks if not check.passed]
+
+
+def test_parts_of_a_hearing_model(hearing: DecoderAdapter) -> None:
+    """The text backbone, however deep it is nested; no block of the encoder is one of its blocks."""
+    text = hearing.model.config.get_text_config()
+    assert hearing.takes == ({"text", "image", "audio"} if hearing.name in SEEING else {"text", "audio"})
+    assert (hearing.n_layers, hearing.d_model, hearing.vocab_size) == (3, 32, text.vocab_size)
+    assert hearing.max_positions == 512
+    blocks = {id(weight) for part in hearing.blocks for weight in part.parameters()}
+    parts = ("audio", "whisper", "beats", "qformer")
+    encoder = [id(weight) for name, weight in hearing.weights() if any(part in name for part in parts)]
+    assert encoder
+    assert not blocks & set(encoder)
+
+
+def test_text_of_a_hearing_model_is_tokenized_as_before(hearing: DecoderAdapter) -> None:
+    tokenizer = sound_tokenizer(str(hearing.name))
+    for special in (True, False):
+        encoded = hearing.encode([Content.of(text) for text in TEXTS], special)
+        assert [list(content.ids) for content in encoded] == [
+            tokenizer(text, add_special_tokens=special)["input_ids"] for text in TEXTS
+        ]
+        assert all(not content.whole and not content.prefix for content in encoded)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 64, 100_000])
+def test_capture_with_sounds_is_single_runs(hearing: DecoderAdapter, batch_tokens: int) -> None:
+    """Positions before, inside and after sounds; contents are cut, but never inside a sound."""
+    contents = [
+        Content.of("a", sound(0.9), "b c d"),
+        Content.of("three"),
+        Content.of(sound(1.7, 1), "b", sound(0.4, 2), "three plus five"),
+    ]
+    encoded = hearing.encode(contents)
+    first = encoded[2].sounds[0]
+    asked = [[0, encoded[0].sounds[0].positions[1]], [-1], [first.positions[0], encoded[2].sounds[1].end]]
+    found = capture_all(hearing, encoded, asked, batch_tokens=batch_tokens)
+    for index, content in enumerate(encoded):
+        own = hearing.hidden_states(hearing.collate([content]))[: hearing.n_layers]
+        rows = found.values[:-1, found.content == index]
+        places = found.position[found.content == index].tolist()
+        expected = torch.stack([layer[0, places] for layer in own])
+        torch.testing.assert_close(rows, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_twins_of_a_hearing_model(hearing: DecoderAdapter) -> None:
+    """A twin's encoder is new too; with the embeddings kept, layer 0 of a sound is the trained model's."""
+    twin, again, kept = hearing.twin(1), hearing.twin(1), hearing.twin(1, keep_embeddings=True)
+    assert [name for name, _ in twin.weights()] == [name for name, _ in hearing.weights()]
+    assert twin.weights_sha256() == again.weights_sha256() != hearing.twin(2).weights_sha256()
+    assert twin.takes == hearing.takes
+    assert not selfcheck_failures(twin)
+    encoded = hearing.encode([Content.of("a", sound(0.9), "b")])
+    states = [capture_all(one, encoded, "all").values for one in (hearing, kept, twin)]
+    torch.testing.assert_close(states[1][0], states[0][0], rtol=0, atol=1e-5)
+    assert float((states[2][0] - states[0][0]).abs().amin(dim=1).max()) > 0
+    assert not torch.allclose(states[1][1:], states[0][1:], atol=1e-2)
+    assert torch.equal(kept.unembedding.weight, hearing.unembedding.weight)

@@ -237,7 +237,7 @@ def test_texts_are_parsed_case_by_case_and_scored_after_their_first_token(adapte
     )
     again = rows[rows["variant"] == "v/again"].assign(variant="v").reset_index(drop=True)
     rows = rows[rows["variant"] == "v"].reset_index(drop=True)
-    outcome = rows[rows["measure"] != "perplexity"]
+    outcome = rows[~rows["measure"].isin({"perplexity", "share"})]
     pd.testing.assert_frame_equal(again, outcome.reset_index(drop=True))
     assert set(outcome["case_id"]) == {"c0", "c2", "c3"}
     assert outcome.groupby(["case_id", "condition"])["value"].sum().eq(1).all()
@@ -257,6 +257,30 @@ def test_texts_are_parsed_case_by_case_and_scored_after_their_first_token(adapte
                 break
         assert len(ids) > start + 1
         assert row.value == pytest.approx(float(np.exp(-np.mean(scores))), rel=1e-3)
+
+
+def test_the_share_of_the_new_word_among_both(adapter: Adapter) -> None:
+    cases = [steer_case(i) for i in range(3)]
+    made = steering(adapter, cases)
+    doses = [Dose("hypothesis", 2.0), Dose("native", 0.5)]
+    rows = made.text(2, doses, {"": lambda *_: "other"}, 2, perplexity=False, progress=lambda _: None)
+    rows = rows[rows["measure"] == "share"]
+    assert len(rows) == 3 * len(cases)
+    for row in rows.itertuples():
+        case = next(one for one in cases if one.case_id == row.case_id)
+        edit = None
+        if row.condition != "none":
+            difference = case.directions[row.condition]
+            assert isinstance(difference, StateDifference)
+            plus, minus = (
+                torch.stack([state(adapter, one.content.text, 2) for one in some]).mean(0)
+                for some in (difference.plus, difference.minus)
+            )
+            edit = lambda h, by=row.strength * (plus - minus): h + by  # noqa: E731
+        odds = plain_odds(adapter, case, edit, 2)
+        assert row.value == pytest.approx(np.exp(odds) / (1 + np.exp(odds)), abs=1e-3)
+    silent = made.text(2, doses, {}, 2, perplexity=True, progress=lambda _: None)
+    assert set(silent["measure"]) == {"perplexity"}
 
 
 def _alone(adapter: Adapter, ids: list[int]):  # type: ignore[no-untyped-def]

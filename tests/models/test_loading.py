@@ -161,7 +161,7 @@ def test_text_model_given_a_picture(folder: Path) -> None:
         ({"is_encoder_decoder": True, "model_type": "t5"}, "encoder-decoder"),
         ({"vision_config": {}, "model_type": "clip"}, "vision-language"),
         ({"vision_config": {}, "model_type": "llava", "architectures": ["LlavaModel"]}, "LlavaModel"),
-        ({"audio_config": {}, "model_type": "qwen2_audio"}, "audio-language"),
+        ({"audio_config": {}, "model_type": "kyutai_speech_to_text"}, "audio-language"),
         ({"architectures": ["LlamaModel"]}, "LlamaModel"),
         ({"architectures": ["LlamaForSequenceClassification"]}, "not a decoder"),
         ({"model_type": "brand_new"}, "brand_new"),

@@ -34,11 +34,14 @@ def grid(
     at (its character), rows and columns of its patches (0 where the model's patch grid is not known), positions
     [patch] row by row (in the model's order where the grid is not known), elsewhere (positions of further views of
     the picture), words (a table of [token, language]), top and p [layer][patch][rank]: which word, and how probable.
+    So do those of sounds, under `sounds`: at, positions [window] in order, times [window] (start and end in seconds
+    of what each carries; None where that is not known), words, top and p [layer][window][rank].
     """
     encoded = adapter.encode([content], special_tokens=special_tokens)
     pictures = [_picture(adapter, encoded[0], at) for at, _ in content.images]
-    of_pictures = {position for one in pictures for position in _positions(encoded[0], one["at"])}
-    text = [position for position in range(len(encoded[0].ids)) if position not in of_pictures]
+    sounds = [_sound(adapter, encoded[0], at) for at, _ in content.sounds]
+    apart = {position for one in (*pictures, *sounds) for position in _positions(encoded[0], one["at"])}
+    text = [position for position in range(len(encoded[0].ids)) if position not in apart]
     states = capture_all(adapter, encoded, "all", batch_tokens=batch_tokens).values
     names = _Names(adapter, tokens)
     cells = []
@@ -48,7 +51,7 @@ def grid(
         found = read(adapter.unembedding, ready, top_k=top_k, readable=adapter.n_tokens)
         ids, ps = found.top_ids.tolist(), found.top_logprob.exp().tolist()
         cells.append([names.cell(ids[position], ps[position]) for position in text])
-        for one in pictures:
+        for one in (*pictures, *sounds):
             one["top"].append([ids[position] for position in one["positions"]])
             one["p"].append([[round(p, 6) for p in ps[position]] for position in one["positions"]])
     return {
@@ -58,11 +61,12 @@ def grid(
         "positions": text,
         "cells": cells,
         "pictures": [names.tabled(one) for one in pictures],
+        "sounds": [names.tabled(one) for one in sounds],
     }
 
 
 def _positions(encoded: Encoded, at: int) -> list[int]:
-    """The positions that carry the features of the picture that stands at the character `at`."""
+    """The positions that carry the features of the picture or sound that stands at the character `at`."""
     return [position for position, span in enumerate(encoded.offsets) if span == (at, at + 1)]
 
 
@@ -78,6 +82,12 @@ def _picture(adapter: Adapter, encoded: Encoded, at: int) -> dict[str, Any]:
         "top": [],
         "p": [],
     }
+
+
+def _sound(adapter: Adapter, encoded: Encoded, at: int) -> dict[str, Any]:
+    known = adapter.times(encoded, at)
+    times = None if known is None else [[round(start, 4), round(end, 4)] for start, end in known]
+    return {"at": at, "positions": _positions(encoded, at), "times": times, "top": [], "p": []}
 
 
 class _Names:
@@ -96,12 +106,12 @@ class _Names:
         named = [(*self(token), p) for token, p in zip(ids, ps, strict=True)]
         return [{"token": word, "p": round(p, 6), "language": language} for word, language, p in named]
 
-    def tabled(self, picture: dict[str, Any]) -> dict[str, Any]:
-        """The picture with its token ids replaced by places in a table of its own words."""
-        ids = sorted({token for layer in picture["top"] for patch in layer for token in patch})
+    def tabled(self, one: dict[str, Any]) -> dict[str, Any]:
+        """The picture or sound with its token ids replaced by places in a table of its own words."""
+        ids = sorted({token for layer in one["top"] for tops in layer for token in tops})
         place = {token: index for index, token in enumerate(ids)}
-        top = [[[place[token] for token in patch] for patch in layer] for layer in picture["top"]]
-        return {**picture, "words": [list(self(token)) for token in ids], "top": top}
+        top = [[[place[token] for token in tops] for tops in layer] for layer in one["top"]]
+        return {**one, "words": [list(self(token)) for token in ids], "top": top}
 
     def _language(self, token: int) -> str | None:
         tokens = self.tokens

@@ -23,6 +23,7 @@ from semhub.types import (
     Kept,
     Place,
     RowDifference,
+    Sound,
     StateDifference,
     SteerCase,
     SteerSet,
@@ -47,7 +48,8 @@ class _Spot:
     def input(self) -> tuple[object, ...]:
         """What the model is given, of whatever characters it was made."""
         pictures = tuple((one.image, one.positions) for one in self.prompt.pictures)
-        return self.prompt.ids, self.prompt.prefix, pictures
+        sounds = tuple((one.sound, one.positions) for one in self.prompt.sounds)
+        return self.prompt.ids, self.prompt.prefix, pictures, sounds
 
     def unread(self) -> _Spot:
         """Without the last position: what is written where the output is read only comes out again."""
@@ -192,10 +194,10 @@ def cut(encoded: Encoded, at: int) -> tuple[Encoded, int]:
     return encoded.beginning(encoded.needed(max(position, 0) + 1)), position
 
 
-def _source(content: Content, area: Area | None) -> Content | Image:
-    """What differs between two states that are really different: the picture of an area, else the content."""
-    images = dict(content.images)
-    return content if area is None else images[area.at]
+def _source(content: Content, area: Area | None) -> Content | Image | Sound:
+    """What differs between two states that are really different: the picture or sound of an area, else the content."""
+    shown: dict[int, Image | Sound] = {**dict(content.images), **dict(content.sounds)}
+    return content if area is None else shown[area.at]
 
 
 def _numbered(names: Sequence[object]) -> np.ndarray:

@@ -23,6 +23,7 @@ from semhub.types import Parser
 
 NONE = "none"
 OUTCOMES = ("success", "unchanged", "other", "unparseable")
+SHARE = "share"  # p(new) / (p(new) + p(old)) after the prompt, as the paper has it for sounds
 VECTORS_AT_ONCE = 2**26  # numbers
 SAID = (HYPOTHESIS, NATIVE, WRONG, REAL, RANDOM)  # whose texts are generated, beside the unsteered one
 Progress = Callable[[int], None]
@@ -132,7 +133,8 @@ class Steering:
         perplexity: bool,
         progress: Progress,
     ) -> pd.DataFrame:
-        """What the steered texts say, greedily generated: each reading's outcome, and the perplexity, of each case.
+        """What the steered texts say, greedily generated: each reading's outcome, the share of the new word at their
+        start, and the perplexity, of each case.
 
         The unsteered text is among the rows, with strength 0 and condition `none`.
         """
@@ -146,6 +148,10 @@ class Steering:
                 tokens = self._generated(list(range(n)), self._interventions(layer, [dose]), new_tokens)
             for name, parse in readings.items():
                 frames += self._outcomes(layer, dose, name, parse, tokens, unsteered)
+            if readings:
+                moved = 0.0 if dose.condition == NONE else self._moved(layer, [dose])[0]
+                share = 1 / (1 + np.exp(-(self.ready.before.numpy() + moved)))
+                frames.append(self._rows(SHARE, layer, dose, share, self._steered(dose)))
             if perplexity:
                 frames.append(self._perplexity(layer, dose, tokens))
             progress(1000 * (done + 1) // (len(doses) + 1))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from semhub.errors import ModelError
 from semhub.models.sentencepiece import fast_tokenizer
+from semhub.models.weights import stored
 
 VERSION_1_VOCABULARY = 64000
 VERSION_2_VOCABULARY = 125696
@@ -84,7 +85,7 @@ def read_baichuan(folder: Path, raw: dict[str, Any], arguments: dict[str, Any]) 
         eos_token_id=raw.get("eos_token_id", 2),
         dtype=raw.get("torch_dtype", raw.get("dtype")),
     )
-    weights = dict(_as_llama(_tensors(folder), normalised_head=_has_normalised_head(folder, raw)))
+    weights = dict(_as_llama(stored(folder), normalised_head=_has_normalised_head(folder, raw)))
     model, info = LlamaForCausalLM.from_pretrained(
         None, config=config, state_dict=weights, output_loading_info=True, **arguments
     )
@@ -123,41 +124,6 @@ def _has_normalised_head(folder: Path, raw: dict[str, Any]) -> bool:
     raise ModelError(
         f"{folder.name}: a Baichuan with {raw['vocab_size']} ids is neither version 1 nor 2; whether its head is "
         "normalised cannot be told. Set z_loss_weight in config.json if it is version 2."
-    )
-
-
-def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of the checkpoint, mapped from disk; .bin files through `weights_only`."""
-    for path in _shards(folder):
-        if path.suffix == ".safetensors":
-            from safetensors import safe_open
-
-            with safe_open(path, framework="pt") as file:
-                for name in file.keys():  # noqa: SIM118 (a safetensors file is no mapping)
-                    yield name, file.get_tensor(name)
-        else:
-            yield from torch.load(path, map_location="cpu", weights_only=True, mmap=True).items()
-
-
-def _shards(folder: Path) -> list[Path]:
-    """The files an index names, or all of one kind; safetensors before .bin."""
-    for pattern, index in (
-        ("*.safetensors", "model.safetensors"),
-        ("pytorch_model*.bin", "pytorch_model.bin"),
-    ):
-        listing = folder / f"{index}.index.json"
-        if listing.is_file():
-            named = {folder / name for name in json.loads(listing.read_text("utf-8"))["weight_map"].values()}
-            missing = sorted(path.name for path in named if not path.is_file())
-            if missing:
-                raise ModelError(
-                    f"{folder.name}: the shard {missing[0]} that {listing.name} names is missing."
-                )
-            return sorted(named)
-        if found := sorted(folder.glob(pattern)):
-            return found
-    raise ModelError(
-        f"{folder.name} holds no weights: no *.safetensors and no pytorch_model*.bin in the folder."
     )
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from semhub.models.inputs import Encoded, Grid, Inputs, Shown, UnknownGrid
+from semhub.models.inputs import Encoded, Grid, Heard, Inputs, Shown, UnknownGrid
 from semhub.models.past import Past
 from semhub.types import Area, Content
 
-__all__ = ["Adapter", "Encoded", "Grid", "Inputs", "Shown", "Unembedding", "UnknownGrid"]
+__all__ = ["Adapter", "Encoded", "Grid", "Heard", "Inputs", "Shown", "Unembedding", "UnknownGrid"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,7 @@ class Adapter(ABC):
     `n_tokens`: ids below it are known to the tokenizer; `vocab_size` counts the rows of the unembedding, which may
     be padded beyond it. `max_positions` is None where positions have no end. `running` is the batch of the
     forward pass under way, for the hooks that need to know it. `end_ids`: tokens that end a generated text.
-    `takes`: "text", and "image" where contents may hold pictures.
+    `takes`: "text", "image" where contents may hold pictures, and "audio" where they may hold sounds.
     """
 
     name: str
@@ -85,19 +85,27 @@ class Adapter(ABC):
     @abstractmethod
     def encode(self, contents: Sequence[Content], special_tokens: bool = True) -> list[Encoded]:
         """Tokens of each content. Raises DataError on an empty content or one longer than `max_positions`, and on a
-        picture that is broken or that the model does not take."""
+        picture or a sound that is broken or that the model does not take."""
 
     @abstractmethod
     def area(self, encoded: Encoded, area: Area) -> tuple[int, ...]:
-        """The positions of a picture, or with a mask those of its cells that are more than half inside, ascending.
+        """The positions of a picture or a sound, ascending; with a mask, of the picture's cells more than half inside.
 
         The mask is resampled as the picture is. Raises UnknownGrid for a mask where `grid` is None, DataError for a
-        mask of another size than the picture or a character that is no picture.
+        mask of another size than the picture, a mask of a sound, or a character that is neither.
         """
 
     @abstractmethod
     def grid(self, encoded: Encoded, at: int) -> Grid | None:
         """The cells of the picture at the character `at`, of the crop that shows it whole; None where not known."""
+
+    @abstractmethod
+    def times(self, encoded: Encoded, at: int) -> tuple[tuple[float, float], ...] | None:
+        """For each position of the sound at the character `at`, the window (start, end) of the clip that it carries.
+
+        In seconds; windows may overlap, and run past the clip's end where it is filled up. None where not known.
+        Raises DataError for a character that is no sound.
+        """
 
     @abstractmethod
     def collate(self, encoded: Sequence[Encoded], padding: str = "right") -> Inputs:

@@ -1,23 +1,25 @@
-"""The adapter of every ordinary Hugging Face decoder, and of one that is also shown pictures."""
+"""The adapter of every ordinary Hugging Face decoder, and of one that also sees or hears."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from semhub.errors import DataError, ModelError, UsageError
-from semhub.models.base import Adapter, Encoded, Grid, Inputs, Shown
+from semhub.models.base import Adapter, Encoded, Grid, Heard, Inputs, Shown
+from semhub.models.ears import Ear
+from semhub.models.hearing import Hearing
 from semhub.models.past import Past
 from semhub.models.sight import Sight
 from semhub.models.sites import visiting
 from semhub.models.structure import after_head, find_structure
 from semhub.models.tokens import Tokens, check_length
+from semhub.models.twins import copy_all_but, copy_embeddings, fresh
 from semhub.models.viewing import Viewing
 from semhub.models.weights import sha256
 from semhub.types import Area, Content
@@ -27,7 +29,7 @@ from semhub.types import Area, Content
 class DecoderAdapter(Adapter):
     """A `transformers` causal language model in memory, with a fast tokenizer; see `semhub.models.load`.
 
-    sight: how it is shown pictures; without one, `blind` says why it takes none.
+    sight, ear: how it is shown pictures and hears sounds; without them, `blind` and `deaf` say why it takes none.
     """
 
     def __init__(
@@ -40,13 +42,17 @@ class DecoderAdapter(Adapter):
         revision: str = "",
         sight: Sight | None = None,
         blind: str = "",
+        ear: Ear | None = None,
+        deaf: str = "",
     ) -> None:
         self.model = model.eval()
         self.structure = find_structure(model)
         parts, config = self.structure, model.config.get_text_config()
         self.viewing = None if sight is None else Viewing(sight, parts.trunk)
-        self.blind = blind
-        self.takes = frozenset({"text"} if sight is None else {"text", "image"})
+        self.hearing = None if ear is None else Hearing(ear, parts.trunk)
+        self.blind, self.deaf = blind, deaf
+        senses = {"text": True, "image": sight is not None, "audio": ear is not None}
+        self.takes = frozenset(name for name, has in senses.items() if has)
         self.tokens = Tokens(tokenizer, rows=int(model.get_input_embeddings().weight.shape[0]))
         self.model_id = model_id or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
         self.name = name or self.model_id.rstrip("/").rsplit("/", 1)[-1]
@@ -69,17 +75,45 @@ class DecoderAdapter(Adapter):
         self.running: Inputs | None = None
 
     def encode(self, contents: Sequence[Content], special_tokens: bool = True) -> list[Encoded]:
+        kinds = [self._kind(content) for content in contents]
+        encoders = {"text": self._texts}
         if self.viewing is not None:
-            encoded = self.viewing.sight.encode(self.tokens, contents, special_tokens)
-        else:
-            for content in contents:
-                if content.images:
-                    why = f": {self.blind}" if self.blind else "."
-                    raise DataError(f"{self.name}: this model takes no pictures{why}")
-            encoded = self.tokens.encode([content.text for content in contents], special_tokens)
+            encoders["image"] = partial(self.viewing.sight.encode, self.tokens)
+        if self.hearing is not None:
+            encoders["audio"] = partial(self.hearing.encode, self.tokens)
+        done = {
+            kind: iter(
+                encode([c for c, own in zip(contents, kinds, strict=True) if own == kind], special_tokens)
+            )
+            for kind, encode in encoders.items()
+        }
+        encoded = [next(done[kind]) for kind in kinds]
         for content, tokens in zip(contents, encoded, strict=True):
+            if self.viewing is not None:
+                self.viewing.sight.check_spelled(self.tokens, content, tokens)
+            if self.hearing is not None:
+                self.hearing.check_spelled(self.tokens, content, tokens)
             check_length(len(tokens.ids), self.max_positions, f"content {content.text[:40]!r}")
         return encoded
+
+    def _kind(self, content: Content) -> str:
+        """Of what, beside text, the content is. Raises DataError for what the model does not take."""
+        if content.images and content.sounds:
+            raise DataError(
+                f"{self.name}: a content with both pictures and sounds is not read: take one kind out."
+            )
+        if content.images and self.viewing is None:
+            raise DataError(
+                f"{self.name}: this model takes no pictures" + (f": {self.blind}" if self.blind else ".")
+            )
+        if content.sounds and self.hearing is None:
+            raise DataError(
+                f"{self.name}: this model takes no sounds" + (f": {self.deaf}" if self.deaf else ".")
+            )
+        return "image" if content.images else "audio" if content.sounds else "text"
+
+    def _texts(self, contents: Sequence[Content], special_tokens: bool) -> list[Encoded]:
+        return self.tokens.encode([content.text for content in contents], special_tokens)
 
     def collate(self, encoded: Sequence[Encoded], padding: str = "right") -> Inputs:
         if padding not in ("right", "left"):
@@ -88,9 +122,9 @@ class DecoderAdapter(Adapter):
             raise DataError("a batch needs at least one content, and each content at least one token.")
         lengths = tuple(len(content.ids) for content in encoded)
         width = max(lengths)
-        # A row is padded with its own first token: any id does that stands for no picture, and the libraries warn about
-        # pad ids without a mask.
-        pads = [content.ids[0] if not content.pictures else self._plain_id for content in encoded]
+        # A row is padded with its own first token: any id does that stands for no picture or sound, and the libraries
+        # warn about pad ids without a mask.
+        pads = [content.ids[0] if not content.whole else self._plain_id for content in encoded]
         ids = torch.tensor(pads).unsqueeze(1).repeat(1, width)
         mask = torch.zeros((len(lengths), width), dtype=torch.bool)
         for row, content in enumerate(encoded):
@@ -101,11 +135,29 @@ class DecoderAdapter(Adapter):
         inputs = Inputs(
             ids.to(self.device), mask.to(self.device), position_ids.to(self.device), lengths, padding
         )
-        return inputs if self.viewing is None else self.viewing.show(inputs, encoded)
+        if self.viewing is not None:
+            inputs = self.viewing.show(inputs, encoded)
+        return inputs if self.hearing is None else self.hearing.hear(inputs, encoded)
 
     def area(self, encoded: Encoded, area: Area) -> tuple[int, ...]:
-        viewing, shown = self._shown(encoded, area.at)
-        return viewing.sight.area(shown, area)
+        heard = self._heard(encoded, area.at)
+        if heard is None:
+            viewing, shown = self._shown(encoded, area.at)
+            return viewing.sight.area(shown, area)
+        if area.mask:
+            raise DataError(
+                f"the character {area.at} of the content is a sound, and a mask is of a picture: leave it out."
+            )
+        return heard.positions
+
+    def times(self, encoded: Encoded, at: int) -> tuple[tuple[float, float], ...] | None:
+        heard = self._heard(encoded, at)
+        if heard is None:
+            raise DataError(f"the character {at} of the content is no sound.")
+        return heard.seconds or None
+
+    def _heard(self, encoded: Encoded, at: int) -> Heard | None:
+        return next((heard for heard in encoded.sounds if heard.at == at), None)
 
     def grid(self, encoded: Encoded, at: int) -> Grid | None:
         viewing, shown = self._shown(encoded, at)
@@ -114,7 +166,8 @@ class DecoderAdapter(Adapter):
     def _shown(self, encoded: Encoded, at: int) -> tuple[Viewing, Shown]:
         found = next((shown for shown in encoded.pictures if shown.at == at), None)
         if self.viewing is None or found is None:
-            raise DataError(f"the character {at} of the content is no picture.")
+            what = "picture and no sound" if self.hearing is not None else "picture"
+            raise DataError(f"the character {at} of the content is no {what}.")
         return self.viewing, found
 
     def forward(self, inputs: Inputs, past: Past | None = None) -> None:
@@ -126,8 +179,12 @@ class DecoderAdapter(Adapter):
 
     @cached_property
     def _plain_id(self) -> int:
-        """An id that is no special token and stands for no picture."""
-        taken = self.special_ids | frozenset(() if self.viewing is None else self.viewing.sight.picture_ids)
+        """An id that is no special token and stands for no picture or sound."""
+        taken = set(self.special_ids)
+        if self.viewing is not None:
+            taken |= set(self.viewing.sight.picture_ids)
+        if self.hearing is not None:
+            taken.add(self.hearing.ear.feature_id)
         return next(index for index in range(self.n_tokens) if index not in taken)
 
     @cached_property
@@ -188,8 +245,8 @@ class DecoderAdapter(Adapter):
             )
         model = fresh(self.model, seed)
         if keep_embeddings:
-            _copy_embeddings(self.model, model)
-            if self.viewing is not None:
+            copy_embeddings(self.model, model)
+            if self.viewing is not None or self.hearing is not None:
                 copy_all_but(self.model, model, (*self.blocks, *self.structure.tail))
         name = f"{self.name}-twin{seed}" + ("-embeddings" if keep_embeddings else "")
         return DecoderAdapter(
@@ -200,6 +257,8 @@ class DecoderAdapter(Adapter):
             revision=self.revision,
             sight=None if self.viewing is None else self.viewing.sight,
             blind=self.blind,
+            ear=None if self.hearing is None else self.hearing.ear,
+            deaf=self.deaf,
         )
 
     def head_response(self, projected: Tensor) -> Tensor:
@@ -225,6 +284,8 @@ class DecoderAdapter(Adapter):
                 arguments["position_ids"] = inputs.position_ids
         if self.viewing is not None:
             arguments |= self.viewing.arguments(inputs, self.dtype)
+        if self.hearing is not None:
+            arguments |= self.hearing.arguments(inputs, self.dtype)
         return arguments
 
     @contextmanager
@@ -235,50 +296,6 @@ class DecoderAdapter(Adapter):
                 yield
         finally:
             self.running = None
-
-
-def fresh(model: Any, seed: int) -> Any:
-    """The same class and configuration with weights from the class's own initialisation and `seed`."""
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.device(model.device):
-        torch.manual_seed(seed)
-        build = getattr(type(model), "_from_config", None)
-        parameters = inspect.signature(type(model).__init__).parameters
-        if build is None or len(parameters) < 2:
-            raise ModelError(f"{type(model).__name__} cannot be built from its configuration alone.")
-        new = build(model.config, dtype=model.dtype, attn_implementation=model.config._attn_implementation)
-        _wake(model, new)
-    return new.to(model.device).eval()
-
-
-@torch.no_grad()
-def _wake(trained: Any, new: Any) -> None:
-    """A matrix that the class leaves at zero for the checkpoint to fill (Gemma 3's projection of pictures) is drawn."""
-    std = float(getattr(new.config.get_text_config(), "initializer_range", 0.02) or 0.02)
-    weights = dict(trained.named_parameters())
-    for name, weight in new.named_parameters():
-        if weight.ndim > 1 and not bool(weight.any()) and bool(weights[name].any()):
-            weight.normal_(0.0, std)
-
-
-@torch.no_grad()
-def _copy_embeddings(trained: Any, new: Any) -> None:
-    new.get_input_embeddings().weight.copy_(trained.get_input_embeddings().weight)
-    new.get_output_embeddings().load_state_dict(trained.get_output_embeddings().state_dict())
-
-
-@torch.no_grad()
-def copy_all_but(trained: Any, new: Any, parts: Sequence[torch.nn.Module]) -> None:
-    """Copies what makes the states of layer 0, a picture's tower included: all weights outside `parts` of `trained`."""
-    inside = {id(weight) for part in parts for weight in part.parameters()}
-    weights = dict(new.named_parameters())
-    for name, weight in trained.named_parameters():
-        if id(weight) not in inside:
-            weights[name].copy_(weight)
-    buffers = dict(new.named_buffers())
-    for name, value in trained.named_buffers():
-        if name in buffers and buffers[name].shape == value.shape:
-            buffers[name].copy_(value)
 
 
 def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -143,4 +143,5 @@ RULES: dict[str, Callable[[Any, Arrays, int], Cells | None]] = {
     "qwen2_5_vl": _merged,
     "qwen3_vl": _merged,
     "qwen3_vl_moe": _merged,
+    "qwen2_5_omni_thinker": _merged,
 }

@@ -16,9 +16,12 @@ from semhub.errors import ModelError, SelfCheckError, SemhubError, UsageError
 from semhub.models.baichuan import FILES, read_baichuan
 from semhub.models.base import Adapter
 from semhub.models.decoder import DecoderAdapter
-from semhub.models.processors import make_sight, read_sight
+from semhub.models.ears import Ear
+from semhub.models.processors import make_ear, make_sight, read_ear, read_sight
 from semhub.models.sources import (
+    HEARING_CLASSES,
     Source,
+    hears,
     local_folder,
     organisms,
     read_config,
@@ -48,15 +51,17 @@ def load(
     device_map: Any = None,
     quantization: str | None = None,
     image_processor: Any = None,
+    feature_extractor: Any = None,
 ) -> Adapter:
-    """The adapter of a decoder, or of a vision-language model, self-checked.
+    """The adapter of a decoder, or of a model that also sees or hears, self-checked.
 
-    model: a Hub id, a folder, the name of a shipped organism, or a `transformers` model in memory (then with its
-    tokenizer). tokenizer: the model's own if left out, else a tokenizer or where one lies. device: "auto" takes
-    the accelerator if there is one. dtype: "auto" is the checkpoint's own on an accelerator and float32 on the
-    CPU. device_map: as in `from_pretrained`, instead of a device. quantization: "8bit" or "4bit" (bitsandbytes).
-    image_processor: of a vision-language model in memory, which takes text alone without it; one that is read from
-    a folder or the Hub brings its own.
+    model: a Hub id, a folder, the name of a shipped organism, a YAML file or a folder with a `salmonn.yaml` (which say
+    where SALMONN's published parts lie), or a `transformers` model in memory (then with its tokenizer). tokenizer: the
+    model's own if left out, else a tokenizer or where one lies. device: "auto" takes the accelerator if there is one.
+    dtype: "auto" is the checkpoint's own on an accelerator and float32 on the CPU. device_map: as in
+    `from_pretrained`, instead of a device. quantization: "8bit" or "4bit" (bitsandbytes).
+    image_processor, feature_extractor: of a model in memory that sees or hears, which takes text alone without them;
+    feature_extractor may be an Ear (semhub.models.ears). A model that is read from a folder or the Hub brings its own.
     Weights come from safetensors, or from .bin files through `torch.load(weights_only=True)`; code from a model's
     repository runs only with trust_remote_code. Raises UsageError for an option out of range, ModelError for
     anything that is no readable decoder, and SelfCheckError naming the first check that failed.
@@ -66,7 +71,7 @@ def load(
             place = Place.of(device, dtype, device_map, quantization)
             adapter = _from_source(resolve(str(model)), tokenizer, revision, trust_remote_code, place)
         else:
-            adapter = _from_memory(model, tokenizer, image_processor)
+            adapter = _from_memory(model, tokenizer, image_processor, feature_extractor)
         if check:
             from semhub.models import selfcheck
 
@@ -87,45 +92,69 @@ def require(checks: list[Check], name: str) -> None:
 def _from_source(
     source: Source, tokenizer: Any, revision: str | None, trust_remote_code: bool, place: Place
 ) -> Adapter:
+    if source.salmonn is not None:
+        return _from_parts(source, tokenizer, place)
     raw = read_config(source, revision)
     refuse_other_kinds(source.given, raw)
     refuse_without_weights(source)
     remote = {"revision": revision, "trust_remote_code": trust_remote_code}
-    baichuan = raw.get("model_type") == "baichuan"
-    if (
-        "auto_map" in raw
-        and not baichuan
-        and not trust_remote_code
-        and not known_type(str(raw.get("model_type")))
-    ):
+    kind = str(raw.get("model_type"))
+    if "auto_map" in raw and kind not in OWN and not trust_remote_code and not known_type(kind):
         raise ModelError(
             f"{source.given} needs code from its own repository: read it, then use --trust-remote-code."
         )
-    sight, blind = None, ""
     with one_line(source.given):
-        if baichuan:
+        if kind == "baichuan":
             model, own = read_baichuan(local_folder(source, FILES, revision), raw, place.arguments())
             tokenizer = read_tokenizer(tokenizer, remote) if tokenizer else own
         else:
-            model = _read_weights(source, remote, place, seeing=sees(raw))
+            model = _read_weights(source, raw, remote, place)
             tokenizer = read_tokenizer(tokenizer or source.path, remote)
+    sight, ear = _Sense(), _Sense()
     if sees(raw):
-        sight, blind = _sight(lambda: read_sight(source.path, model.config, tokenizer, remote))
+        sight = _Sense.made(lambda: read_sight(source.path, model.config, tokenizer, remote))
+    if kind == "salmonn":
+        ear = _Sense.made(lambda: _salmonn_ear(local_folder(source, ["*.json"], revision), model.config))
+    elif hears(raw):
+        ear = _Sense.made(lambda: read_ear(source.path, model.config, tokenizer, remote))
     commit = getattr(model.config, "_commit_hash", None) or revision or ""
-    names = {"name": source.name, "model_id": source.given, "revision": commit}
-    return _adapter(model, tokenizer, sight, blind, **names)
+    return _adapter(model, tokenizer, sight, ear, name=source.name, model_id=source.given, revision=commit)
 
 
-def _sight(make: Callable[[], Sight]) -> tuple[Sight | None, str]:
-    """How a model is shown pictures, or in words why it is not: its text can still be read."""
-    try:
-        return make(), ""
-    except Exception as error:  # of an image processor's library as much as of ours
-        reason = " ".join(line.strip() for line in str(error).strip().split("\n")[:2])
-        return None, f"{type(error).__name__}: {reason[:300]}"
+def _from_parts(source: Source, tokenizer: Any, place: Place) -> Adapter:
+    """SALMONN from its published files."""
+    from semhub.models.salmonn_files import read_salmonn
+
+    assert source.salmonn is not None
+    with one_line(source.given):
+        model, own, ear = read_salmonn(source.salmonn, place.arguments())
+        tokenizer = read_tokenizer(tokenizer, {}) if tokenizer else own
+    return _adapter(model, tokenizer, _Sense(), _Sense(ear), name=source.name, model_id=source.given)
 
 
-def _from_memory(model: Any, tokenizer: Any, image_processor: Any) -> Adapter:
+def _salmonn_ear(folder: Path, config: Any) -> Ear:
+    from semhub.models.salmonn_ear import SalmonnEar
+
+    return SalmonnEar.read(folder, config)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sense:
+    """A Sight or an Ear, or in words why there is none: the model's text can still be read."""
+
+    found: Any = None
+    missing: str = ""
+
+    @classmethod
+    def made(cls, make: Callable[[], Sight | Ear]) -> _Sense:
+        try:
+            return cls(make())
+        except Exception as error:  # of a processor's library as much as of ours
+            reason = " ".join(line.strip() for line in str(error).strip().split("\n")[:2])
+            return cls(None, f"{type(error).__name__}: {reason[:300]}")
+
+
+def _from_memory(model: Any, tokenizer: Any, image_processor: Any, feature_extractor: Any) -> Adapter:
     from transformers import PreTrainedModel
 
     if not isinstance(model, PreTrainedModel):
@@ -140,27 +169,38 @@ def _from_memory(model: Any, tokenizer: Any, image_processor: Any) -> Adapter:
     if isinstance(tokenizer, (str, Path)):
         with one_line(str(tokenizer)):
             tokenizer = read_tokenizer(str(tokenizer), {})
-    sight, blind = None, ""
+    sight, ear = _Sense(), _Sense()
     if image_processor is not None:
-        sight, blind = _sight(lambda: make_sight(model.config, tokenizer, image_processor))
+        sight = _Sense.made(lambda: make_sight(model.config, tokenizer, image_processor))
     elif sees(raw):
-        blind = "no image processor was given: load(model, tokenizer, image_processor=...)."
-    return _adapter(model, tokenizer, sight, blind)
+        sight = _Sense(None, "no image processor was given: load(model, tokenizer, image_processor=...).")
+    if isinstance(feature_extractor, Ear):
+        ear = _Sense(feature_extractor)
+    elif feature_extractor is not None:
+        ear = _Sense.made(lambda: make_ear(model.config, tokenizer, feature_extractor))
+    elif hears(raw):
+        ear = _Sense(None, "no feature extractor was given: load(model, tokenizer, feature_extractor=...).")
+    return _adapter(model, tokenizer, sight, ear)
 
 
-def _adapter(model: Any, tokenizer: Any, sight: Sight | None, blind: str, **names: str) -> Adapter:
+def _adapter(model: Any, tokenizer: Any, sight: _Sense, ear: _Sense, **names: str) -> Adapter:
     what = names.get("model_id") or type(model).__name__
     if bad := not_finite(model.named_parameters()):
         raise ModelError(f"{what}: {len(bad)} weight tensors hold NaN or infinity, the first is {bad[0]}.")
     with one_line(what):
-        return DecoderAdapter(model, tokenizer, sight=sight, blind=blind, **names)
+        return DecoderAdapter(
+            model,
+            tokenizer,
+            sight=sight.found,
+            blind=sight.missing,
+            ear=ear.found,
+            deaf=ear.missing,
+            **names,
+        )
 
 
-def _read_weights(source: Source, remote: dict[str, Any], place: Place, seeing: bool) -> Any:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
-
-    config = AutoConfig.from_pretrained(source.path, **remote)
-    kind = AutoModelForImageTextToText if seeing else AutoModelForCausalLM
+def _read_weights(source: Source, raw: dict[str, Any], remote: dict[str, Any], place: Place) -> Any:
+    kind, config = _model_class(source, raw, remote)
     model, info = kind.from_pretrained(
         source.path, config=config, output_loading_info=True, **remote, **place.arguments()
     )
@@ -171,6 +211,23 @@ def _read_weights(source: Source, remote: dict[str, Any], place: Place, seeing: 
             f"another shape, the first is {missing[0]}."
         )
     return model
+
+
+def _model_class(source: Source, raw: dict[str, Any], remote: dict[str, Any]) -> tuple[Any, Any]:
+    """The class that reads the weights, and its configuration."""
+    import transformers
+
+    kind = str(raw.get("model_type"))
+    if kind == "salmonn":
+        from semhub.models.salmonn import SalmonnConfig, SalmonnForConditionalGeneration
+
+        return SalmonnForConditionalGeneration, SalmonnConfig.from_pretrained(source.path, **remote)
+    if kind in HEARING_CLASSES:
+        found = getattr(transformers, HEARING_CLASSES[kind])
+        return found, found.config_class.from_pretrained(source.path, **remote)
+    config = transformers.AutoConfig.from_pretrained(source.path, **remote)
+    seeing = transformers.AutoModelForImageTextToText
+    return seeing if sees(raw) else transformers.AutoModelForCausalLM, config
 
 
 def read_tokenizer(tokenizer: Any, remote: dict[str, Any]) -> Any:
@@ -237,6 +294,7 @@ class Place:
         return arguments
 
 
+OWN = ("baichuan", "salmonn")  # read by code of this project
 PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 

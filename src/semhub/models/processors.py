@@ -1,4 +1,4 @@
-"""A model's image processor and the settings of its processor, read without what only videos need."""
+"""A model's image processor and feature extractor and its processor's settings, without what only videos need."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from semhub.errors import ModelError
+from semhub.models.ears import Ear
+from semhub.models.library_ear import LibraryEar, VoxtralEar
 from semhub.models.sight import Sight
+from semhub.models.sources import THINKERS
 
 SETTINGS, PIXELS = "processor_config.json", "preprocessor_config.json"
+PARTS = ("image_processor", "video_processor", "feature_extractor", "audio_processor")
 # Towers that put a class token before the patches.
 CLASS_TOKEN = ("clip_vision_model", "metaclip_2_vision_model", "chinese_clip_vision_model")
 
 
 def read_sight(path: str, config: Any, tokenizer: Any, remote: dict[str, Any]) -> Sight:
     """The sight of the model at a path or Hub id. Raises ModelError saying what is missing."""
-    named = {name: value for name, value in _json(path, PIXELS, remote).items() if name == "processor_class"}
-    settings = {**named, **_json(path, SETTINGS, remote)}
-    return make_sight(config, tokenizer, read_image_processor(path, remote), settings)
+    return make_sight(config, tokenizer, read_image_processor(path, remote), _settings(path, remote))
 
 
 def read_image_processor(path: str, remote: dict[str, Any]) -> Any:
@@ -38,27 +40,55 @@ def make_sight(
     kind = _processor_class(config, (settings or {}).get("processor_class"))
     if getattr(kind, "replace_image_token", None) in (None, ProcessorMixin.replace_image_token):
         raise ModelError(f"{kind.__name__} does not say which tokens stand for a picture.")
-    given = {**_from_config(config, image_processor), **(settings or {})}
-    parts = {"image_processor": image_processor, "tokenizer": copy.deepcopy(tokenizer)}
+    given = {**_from_config(config, image_processor), **(settings or {}), "image_processor": image_processor}
+    return Sight(_processor(kind, tokenizer, given), config)
+
+
+def read_ear(path: str, config: Any, tokenizer: Any, remote: dict[str, Any]) -> Ear:
+    """The ear of the model at a path or Hub id. Raises ModelError saying what is missing."""
+    from transformers import AutoFeatureExtractor
+
+    extractor = AutoFeatureExtractor.from_pretrained(path, **remote)
+    return make_ear(config, tokenizer, extractor, _settings(path, remote))
+
+
+def make_ear(
+    config: Any, tokenizer: Any, feature_extractor: Any, settings: dict[str, Any] | None = None
+) -> Ear:
+    """settings: of the processor, by name."""
+    kind = _processor_class(config, (settings or {}).get("processor_class"))
+    ear = VoxtralEar if config.model_type == "voxtral" else LibraryEar
+    given = {**(settings or {}), "feature_extractor": feature_extractor, "audio_processor": feature_extractor}
+    return ear(_processor(kind, tokenizer, given), config)
+
+
+def _processor(kind: Any, tokenizer: Any, given: dict[str, Any]) -> Any:
+    """A processor with those of the given parts and settings that its class takes, and None for parts that only other
+    senses need."""
     taken = inspect.signature(kind.__init__).parameters
-    named = {name: given.get(name) for name in taken if name in given or name == "video_processor"}
-    processor = _without_videos(kind)(**{**named, **parts})
-    return Sight(processor, config)
+    named = {name: given.get(name) for name in taken if name in given or name in PARTS}
+    return _unchecked(kind)(**{**named, "tokenizer": copy.deepcopy(tokenizer)})
 
 
 def _processor_class(config: Any, name: Any) -> Any:
     import transformers
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 
-    wanted = name or PROCESSOR_MAPPING_NAMES.get(config.model_type)
+    family = THINKERS.get(config.model_type, config.model_type)
+    wanted = name or PROCESSOR_MAPPING_NAMES.get(family)
     if not wanted:
         raise ModelError(f"no processor is known for {config.model_type}.")
     return getattr(transformers, str(wanted))
 
 
-def _without_videos(kind: type) -> Any:
-    """The class without its check that a video processor is there: that one needs torchvision."""
+def _unchecked(kind: type) -> Any:
+    """The class without its check that all parts are there: a video processor needs torchvision."""
     return type(kind.__name__, (kind,), {"check_argument_for_proper_class": lambda *_: None})
+
+
+def _settings(path: str, remote: dict[str, Any]) -> dict[str, Any]:
+    named = {name: value for name, value in _json(path, PIXELS, remote).items() if name == "processor_class"}
+    return {**named, **_json(path, SETTINGS, remote)}
 
 
 def _from_config(config: Any, image_processor: Any) -> dict[str, Any]:

@@ -15,33 +15,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-import PIL.Image
 import torch
 from torch import Tensor
 
 from semhub.capture import capture
-from semhub.errors import SemhubError
 from semhub.models.base import Adapter, Encoded, Inputs
+from semhub.models.measured import BATCHED, EXACT, Measured, allowance, apart, relative, worst
+from semhub.models.sensecheck import (
+    TEXTS,
+    picture_contents,
+    picture_span,
+    sound_contents,
+    sound_heard,
+    sound_span,
+)
 from semhub.models.sites import visiting
 from semhub.models.structure import NEVER
 from semhub.models.weights import not_finite
-from semhub.pictures import png
 from semhub.steer import write
-from semhub.types import Content, Image
+from semhub.types import Content
 
-TEXTS = (
-    'The river was cold; 3+5=8, said Ángel: "¿Sí?" 河水很冷，我们回家。 The old boat had gone by then.',
-    "Tomorrow two brown horses will cross the bridge near Madrid.",
-    "snow",
-)
 LENGTHS = (24, 9, 1)
 AT_MOST = 256  # positions of one content that are compared
-PICTURE_SIZES = ((40, 28), (24, 56))
-
-EXACT = {torch.float64: 1e-9, torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 2e-2}
-BATCHED = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 3e-2, torch.bfloat16: 1e-1}
-QUANTISED = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +48,6 @@ class Check:
     tolerance: float
     passed: bool
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one check found; `why` says more where the deviation alone would not."""
-
-    deviation: float
-    tolerance: float
-    why: str = ""
 
 
 def run(adapter: Adapter) -> list[Check]:
@@ -100,6 +86,8 @@ def run(adapter: Adapter) -> list[Check]:
     }
     if "image" in adapter.takes:
         checks |= _picture_checks(adapter)
+    if "audio" in adapter.takes:
+        checks |= _sound_checks(adapter)
     return [_carry_out(name, measure, detail) for name, (measure, detail) in checks.items()]
 
 
@@ -111,7 +99,7 @@ def _picture_checks(adapter: Adapter) -> dict[str, tuple[Callable[[], Measured],
 
     return {
         "picture_span": (
-            shown(_picture_span),
+            shown(picture_span),
             "positions of a picture whose layer 0 is not its own, and others that it changes",
         ),
         "picture_states": (shown(_states), "states with pictures against the model's own, relative"),
@@ -121,6 +109,32 @@ def _picture_checks(adapter: Adapter) -> dict[str, tuple[Callable[[], Measured],
         ),
         "picture_right": (shown(_batch_right), "pictures batched against single, right padding, relative"),
         "picture_left": (shown(_batch_left), "pictures batched against single, left padding, relative"),
+    }
+
+
+def _sound_checks(adapter: Adapter) -> dict[str, tuple[Callable[[], Measured], str]]:
+    """The same with sounds of different lengths in the prompts, which positions a sound fills, and that it is heard."""
+
+    def heard(check: Callable[[Adapter, Sequence[Encoded]], Measured]) -> Callable[[], Measured]:
+        return lambda: check(adapter, sound_contents(adapter))
+
+    return {
+        "sound_span": (
+            heard(sound_span),
+            "positions of a sound whose layer 0 is not its own, and others that it changes",
+        ),
+        "sound_heard": (
+            heard(sound_heard),
+            "sounds whose replacement leaves the logits after them as they were",
+        ),
+        "sound_states": (heard(_states), "states with sounds against the model's own, relative"),
+        "sound_lens": (
+            heard(_lens),
+            "lens at layer L after sounds against the model's log-probabilities, nats",
+        ),
+        "sound_zero_edit": (heard(_zero_edit), "logits with sounds under an edit that adds zero, relative"),
+        "sound_right": (heard(_batch_right), "sounds batched against single, right padding, relative"),
+        "sound_left": (heard(_batch_left), "sounds batched against single, left padding, relative"),
     }
 
 
@@ -136,62 +150,12 @@ def _carry_out(name: str, measure: Callable[[], Measured], detail: str) -> Check
     )
 
 
-def _tolerance(adapter: Adapter, table: dict[torch.dtype, float]) -> float:
-    if adapter.quantization:
-        return QUANTISED if table is BATCHED else EXACT[torch.bfloat16]
-    return table.get(adapter.dtype, table[torch.bfloat16])
-
-
 def _probe_contents(adapter: Adapter) -> list[Encoded]:
     """Three contents of unequal length, the last of a single token."""
     room = adapter.max_positions or 4 * len(TEXTS[0])
     contents = [Content.of(text[: max(1, room // 4)]) for text in TEXTS]  # a character is four bytes at most
     encoded = adapter.encode(contents, special_tokens=False)
     return [_cut(content, length) for content, length in zip(encoded, LENGTHS, strict=True)]
-
-
-def picture_contents(adapter: Adapter, turned: bool = False) -> list[Encoded]:
-    """Two contents with pictures of different sizes and one without. turned: with other pictures in their place."""
-    pictures = [_noise(width, height, turned) for width, height in PICTURE_SIZES]
-    contents = [
-        Content.of("What is in the image?\n", pictures[0], " It is"),
-        Content.of(TEXTS[2]),
-        Content.of(pictures[1], " This represents"),
-    ]
-    try:
-        return adapter.encode(contents)
-    except SemhubError as error:
-        raise ValueError(str(error)) from error
-
-
-def _noise(width: int, height: int, turned: bool) -> Image:
-    values = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image(data=png(PIL.Image.fromarray(255 - values if turned else values)))
-
-
-def _picture_span(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
-    """Another picture in the place of one changes layer 0 at its positions and at no other.
-
-    Where a picture becomes tokens of the vocabulary, two pictures may share some: one that differs is enough. Where the
-    grid is not known, some positions may carry marks: half is enough.
-    """
-    deviations, tolerance = [], 0.0
-    for one, other in zip(contents, picture_contents(adapter, turned=True), strict=True):
-        if not one.pictures:
-            continue
-        if one.ids != other.ids:
-            return Measured(math.inf, 0.0, "the tokens depend on more than a picture's size")
-        pair = [next(capture(adapter, [each], "all", layers=[0])).values[0] for each in (one, other)]
-        changed = (pair[0] != pair[1]).any(dim=-1).cpu()
-        inside = torch.zeros_like(changed)
-        inside[list(one.pictures[0].positions)] = True
-        missed = float((inside & ~changed).sum() / inside.sum())
-        deviations.append(missed + float((changed & ~inside).sum()))
-        if adapter.unembedding.masked is not None:
-            tolerance = 1 - 1 / int(inside.sum())
-        elif adapter.grid(one, one.pictures[0].at) is None:
-            tolerance = 0.5
-    return Measured(_worst(deviations), tolerance)
 
 
 def _cut(content: Encoded, length: int) -> Encoded:
@@ -212,28 +176,6 @@ def _places(content: Encoded) -> list[int]:
     length = len(content.ids)
     step = -(-length // AT_MOST)
     return list(range((length - 1) % step, length, step))
-
-
-def _apart(one: Tensor, other: Tensor) -> float:
-    """Relative distance of states [layer, position, d_model]: mean over positions, the worst layer."""
-    if one.shape != other.shape:
-        return math.inf
-    distance = (one - other).norm(dim=-1) / other.norm(dim=-1).clamp(min=1e-12)
-    return float(distance.mean(dim=-1).amax())
-
-
-def _worst(deviations: Sequence[float]) -> float:
-    """The largest, a NaN before all."""
-    return next((value for value in deviations if math.isnan(value)), max(deviations))
-
-
-def _relative(one: Tensor, other: Tensor) -> float:
-    """Largest difference of logits against the largest logit, over what the other does not mask."""
-    if one.shape != other.shape:
-        return math.inf
-    said = other > NEVER
-    one, other = one[said], other[said]
-    return float((one.double() - other.double()).abs().max() / other.double().abs().max().clamp(min=1e-12))
 
 
 def _weights(adapter: Adapter) -> Measured:
@@ -266,7 +208,7 @@ def _offsets(adapter: Adapter) -> Measured:
     told = [(_plain(token), _plain(part)) for token, part in spelled if "⟨" not in token and token.strip()]
     misplaced = sum(token != part for token, part in told) / max(1, len(told))
     missed = len(inked - covered) / max(1, len(inked))
-    deviation = _worst([missed, misplaced, 0.0 if ordered else math.inf])
+    deviation = worst([missed, misplaced, 0.0 if ordered else math.inf])
     return Measured(deviation, 0.05, f"missed {missed:.3g}, misplaced {misplaced:.3g}")
 
 
@@ -281,7 +223,7 @@ def _causal(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
     other = next(index for index in (contents[-1].ids[0], *content.ids) if index != content.ids[-1])
     changed = Encoded((*content.ids[:-1], other), content.offsets)
     one, two = _read(adapter, [content])[0], _read(adapter, [changed])[0]
-    return Measured(_apart(two[:, :-1], one[:, :-1]), _tolerance(adapter, EXACT))
+    return Measured(apart(two[:, :-1], one[:, :-1]), allowance(adapter, EXACT))
 
 
 def _states(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
@@ -290,8 +232,8 @@ def _states(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
     for content in contents:
         own = adapter.hidden_states(adapter.collate([content]))[: adapter.n_layers]
         expected = torch.stack([states[0, _places(content)].double().cpu() for states in own])
-        deviations.append(_apart(_read(adapter, [content])[0][:-1], expected))
-    return Measured(_worst(deviations), _tolerance(adapter, EXACT))
+        deviations.append(apart(_read(adapter, [content])[0][:-1], expected))
+    return Measured(worst(deviations), allowance(adapter, EXACT))
 
 
 def _head(adapter: Adapter) -> Measured:
@@ -299,7 +241,7 @@ def _head(adapter: Adapter) -> Measured:
     expected = adapter.head_response(ramp)
     found = adapter.unembedding.hide(adapter.unembedding.finish(ramp))
     masked = int(((found > NEVER) != (expected > NEVER)).sum())
-    return Measured(_relative(found, expected) + masked, _tolerance(adapter, EXACT))
+    return Measured(relative(found, expected) + masked, allowance(adapter, EXACT))
 
 
 def _lens(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
@@ -314,9 +256,9 @@ def _lens(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
         same = found.shape == own.shape and torch.equal(found > NEVER, said)
         apart = found.log_softmax(-1)[said] - own.log_softmax(-1)[said] if same else torch.tensor(math.inf)
         deviations.append(float(apart.abs().max()))
-    floor = 1e-4 if _tolerance(adapter, EXACT) < 1e-3 else 1e-2
+    floor = 1e-4 if allowance(adapter, EXACT) < 1e-3 else 1e-2
     rounding = torch.finfo(adapter.dtype).eps if adapter.dtype.is_floating_point else 1e-2
-    return Measured(_worst(deviations), floor + 2 * rounding * size)
+    return Measured(worst(deviations), floor + 2 * rounding * size)
 
 
 def _zero_edit(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
@@ -324,12 +266,12 @@ def _zero_edit(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
     before = adapter.logits(inputs)
     with write(adapter, {layer: lambda states, _: states + 0 for layer in range(adapter.n_layers + 1)}):
         after = adapter.logits(inputs)
-    return Measured(_relative(after[inputs.mask], before[inputs.mask]), _tolerance(adapter, EXACT))
+    return Measured(relative(after[inputs.mask], before[inputs.mask]), allowance(adapter, EXACT))
 
 
 def _read_write(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
     """A write at l is read back at l, leaves the layers below as they were and changes all above and the logits."""
-    tolerance, content, depth = _tolerance(adapter, EXACT), contents[0], adapter.n_layers
+    tolerance, content, depth = allowance(adapter, EXACT), contents[0], adapter.n_layers
     before = _read(adapter, [content])[0]
     deviations, why = [], ""
     for layer in sorted({0, 1, depth // 2, depth - 1, depth}):
@@ -338,18 +280,18 @@ def _read_write(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
             after = _read(adapter, [content])[0]
             logits = adapter.logits(adapter.collate([content]))[0]
         target = written[0][0].double().cpu()
-        at = _apart(after[layer : layer + 1], target[None])
-        below = _apart(after[:layer], before[:layer]) if layer else 0.0
-        above = [_apart(after[k : k + 1], before[k : k + 1]) for k in range(layer, depth + 1)]
+        at = apart(after[layer : layer + 1], target[None])
+        below = apart(after[:layer], before[:layer]) if layer else 0.0
+        above = [apart(after[k : k + 1], before[k : k + 1]) for k in range(layer, depth + 1)]
         own = adapter.unembedding.logits(adapter.final_norm(after[depth].to(adapter.dtype)))
-        out = _relative(own.cpu(), logits.cpu())
+        out = relative(own.cpu(), logits.cpu())
         deviations += [at, below, out]
         if min(above) <= 0.05 * tolerance:
             deviations.append(math.inf)
             why = f"a write at layer {layer} did not change all layers from {layer} on"
         elif max(at, below, out) > tolerance and not why:
             why = f"write at layer {layer}: {at:.3g} at it, {below:.3g} below it, {out:.3g} in the logits"
-    return Measured(_worst(deviations), tolerance, why)
+    return Measured(worst(deviations), tolerance, why)
 
 
 def _shift(written: list[Tensor], states: Tensor, _: Inputs) -> Tensor:
@@ -364,8 +306,8 @@ def _shift(written: list[Tensor], states: Tensor, _: Inputs) -> Tensor:
 def _batch_right(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
     together = _read(adapter, contents)
     single = [_read(adapter, [content])[0] for content in contents]
-    deviations = [_apart(one, other) for one, other in zip(together, single, strict=True)]
-    return Measured(_worst(deviations), _tolerance(adapter, BATCHED))
+    deviations = [apart(one, other) for one, other in zip(together, single, strict=True)]
+    return Measured(worst(deviations), allowance(adapter, BATCHED))
 
 
 def _batch_left(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
@@ -378,8 +320,8 @@ def _batch_left(adapter: Adapter, contents: Sequence[Encoded]) -> Measured:
         expected, width = _read(adapter, [content])[0], inputs.ids.shape[1]
         columns = [width - len(content.ids) + place for place in _places(content)]
         found = torch.stack([states[layer][row, columns] for layer in range(adapter.n_layers + 1)])
-        deviations.append(_apart(found.double(), expected))
-    return Measured(_worst(deviations), _tolerance(adapter, BATCHED))
+        deviations.append(apart(found.double(), expected))
+    return Measured(worst(deviations), allowance(adapter, BATCHED))
 
 
 def _note(states: dict[int, Tensor], layer: int, found: Tensor) -> None:

@@ -7,8 +7,6 @@ its pixels are needed.
 
 from __future__ import annotations
 
-import itertools
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,14 +19,19 @@ from torch import Tensor
 
 from semhub.errors import DataError, ModelError, UsageError
 from semhub.models.grids import Cells, find_cells, find_marks, share_inside
-from semhub.models.inputs import PICTURE, PREFIX, TEXT, Encoded, Grid, Pixels, Shown, UnknownGrid
+from semhub.models.inputs import PICTURE, PREFIX, TEXT, Encoded, Features, Grid, Shown, UnknownGrid
+from semhub.models.recent import Recent
 from semhub.models.tokens import Tokens
+from semhub.models.written import Piece, check_count, check_spelled, write_out
 from semhub.pictures import open_picture, size
-from semhub.types import Area, Content, Image
+from semhub.types import Area, Content, Image, Text
 
 CACHE_BYTES = 2**28  # of processed pictures that may come again
 # What a chat template, not the processor, writes around a picture's placeholder.
-AROUND = {"<|image_pad|>": ("<|vision_start|>", "<|vision_end|>")}
+AROUND = {
+    "<|image_pad|>": ("<|vision_start|>", "<|vision_end|>"),
+    "<|IMAGE|>": ("<|vision_bos|>", "<|vision_eos|>"),
+}
 PREFIX_MODELS = ("paligemma",)  # the whole prompt, picture and text, reads itself in both directions
 TURN_ENDS = ("chameleon",)  # the processor ends the user's turn with the tokenizer's separator
 
@@ -63,21 +66,17 @@ class Sight:
         }
         self.is_prefix = self.model_type in PREFIX_MODELS
         self._layouts: dict[tuple[int, int], _Layout] = {}
-        self._cache: OrderedDict[Image, Pixels] = OrderedDict()
-        self._cached = 0
+        self._cache: Recent[Image] = Recent()
         self._layout((48, 32))  # a processor that cannot do this fails while the model is loaded
 
     def encode(self, tokens: Tokens, contents: Sequence[Content], special_tokens: bool) -> list[Encoded]:
-        """Tokens of each content, written out as the processor does. Raises DataError for a placeholder in a text."""
-        texts = iter(tokens.encode([one.text for one in contents if not one.images], special_tokens))
-        found = [self._encode(tokens, one, special_tokens) if one.images else next(texts) for one in contents]
-        for content, one in zip(contents, found, strict=True):
-            if one.ids.count(self.feature_id) != sum(self._held(one, shown) for shown in one.pictures):
-                raise DataError(
-                    f"content {content.text[:40]!r} spells {tokens.text(self.feature_id)!r}, which stands for a "
-                    "picture: take it out of the text."
-                )
-        return found
+        """Tokens of contents with pictures, written out as the processor does."""
+        return [self._encode(tokens, one, special_tokens) for one in contents]
+
+    def check_spelled(self, tokens: Tokens, content: Content, encoded: Encoded) -> None:
+        """Raises DataError for a placeholder in a text."""
+        held = sum(self._held(encoded, shown) for shown in encoded.pictures)
+        check_spelled(tokens, content, encoded, self.feature_id, held, "picture")
 
     def _held(self, encoded: Encoded, shown: Shown) -> int:
         """How many placeholders stand for a picture."""
@@ -96,48 +95,37 @@ class Sight:
         sizes = [size(image) for _, image in images]
         layouts = [self._layout(one) for one in sizes]
         pieces = list(self._pieces(content, layouts, special_tokens))
-        written = "".join(text for text, _ in pieces)
-        found = tokens.encode([written], special_tokens and not self.is_prefix)[0]
-        offsets, owners = _place(found.offsets, pieces)
-        held: dict[int, list[int]] = {at: [] for at, _ in images}
-        for position, owner in enumerate(owners):
-            if owner is not None and found.ids[position] == self.feature_id:
-                held[owner].append(position)
+        found = write_out(tokens, pieces, self.feature_id, special_tokens and not self.is_prefix)
         shown = []
         for (at, image), one, layout in zip(images, sizes, layouts, strict=True):
-            where = held[at]
-            if len(where) != layout.placeholders or not where:
-                raise ModelError(
-                    f"the tokenizer makes {len(where)} placeholders of a picture's {layout.placeholders}: tokenizer "
-                    "and processor do not belong together."
-                )
+            where = found.held[at]
+            check_count(len(where), layout.placeholders, "picture")
             positions = tuple(p for i, p in enumerate(where) if i not in layout.marks)
             for position in positions:
-                offsets[position] = (at, at + 1)
+                found.offsets[position] = (at, at + 1)
             shown.append(Shown(image, at, positions, one, where[0], where[-1] + 1))
-        return Encoded(found.ids, tuple(offsets), tuple(shown), len(found.ids) if self.is_prefix else 0)
+        prefix = len(found.ids) if self.is_prefix else 0
+        return Encoded(found.ids, tuple(found.offsets), tuple(shown), prefix)
 
-    def _pieces(
-        self, content: Content, layouts: Sequence[_Layout], special_tokens: bool
-    ) -> Iterator[tuple[str, tuple[int, bool] | None]]:
-        """The written text in pieces: (text, (character of the content, is it a picture)), None for what is added."""
+    def _pieces(self, content: Content, layouts: Sequence[_Layout], special_tokens: bool) -> Iterator[Piece]:
+        """The written text in pieces."""
         at, pictures, last = 0, iter(layouts), len(layouts)
         marks = self.processor.tokenizer
         for part in content.parts:
             if isinstance(part, Image):
                 layout = next(pictures)
                 last -= 1
-                yield layout.text, (at, True)
+                yield Piece(layout.text, at, stands=True)
                 if self.is_prefix and special_tokens and not last:
-                    yield str(marks.bos_token), None
+                    yield Piece(str(marks.bos_token), None)
                 at += 1
-            else:
-                yield part.text, (at, False)
+            elif isinstance(part, Text):
+                yield Piece(part.text, at)
                 at += len(part.text)
         if special_tokens and self.is_prefix:
-            yield "\n", None
+            yield Piece("\n", None)
         if special_tokens and self.model_type in TURN_ENDS and marks.sep_token:
-            yield str(marks.sep_token), None
+            yield Piece(str(marks.sep_token), None)
 
     def _layout(self, shape: tuple[int, int]) -> _Layout:
         if shape not in self._layouts:
@@ -159,18 +147,13 @@ class Sight:
             self._layouts[shape] = _Layout(text, count, marks, cells)
         return self._layouts[shape]
 
-    def pixels(self, image: Image) -> Pixels:
+    def pixels(self, image: Image) -> Features:
         """What the image processor makes of the picture, each with a first axis that pictures are joined along."""
-        if image in self._cache:
-            self._cache.move_to_end(image)
-            return self._cache[image]
+        return self._cache.get(image, self._pixels, CACHE_BYTES)
+
+    def _pixels(self, image: Image) -> Features:
         processed = self.processor.image_processor([open_picture(image)], **self.options)
-        found = {name: torch.as_tensor(np.asarray(value)) for name, value in processed.items()}
-        self._cache[image] = found
-        self._cached += _bytes(found)
-        while self._cached > CACHE_BYTES and len(self._cache) > 1:
-            self._cached -= _bytes(self._cache.popitem(last=False)[1])
-        return found
+        return {name: torch.as_tensor(np.asarray(value)) for name, value in processed.items()}
 
     def kinds(self, encoded: Encoded) -> Tensor:
         """The kind of each position."""
@@ -208,10 +191,6 @@ class Sight:
         return tuple(position for position, share in zip(grid.position, shares, strict=True) if share > 0.5)
 
 
-def _bytes(pixels: Pixels) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in pixels.values())
-
-
 def _feature_id(config: Any) -> int:
     """The id that stands for one feature of a picture."""
     named = (getattr(config, "vocabulary_map", None) or {}).get("<image>")
@@ -221,28 +200,3 @@ def _feature_id(config: Any) -> int:
     raise ModelError(
         f"the configuration of {config.model_type} does not say which token stands for a picture."
     )
-
-
-def _place(
-    offsets: Sequence[tuple[int, int] | None], pieces: Sequence[tuple[str, tuple[int, bool] | None]]
-) -> tuple[list[tuple[int, int] | None], list[int | None]]:
-    """Offsets into the written text -> into the content's text, none for what was added; and the picture (its
-    character) that a token was written for."""
-    starts = list(itertools.accumulate((len(text) for text, _ in pieces), initial=0))
-    moved: list[tuple[int, int] | None] = [None] * len(offsets)
-    owners: list[int | None] = [None] * len(offsets)
-    for position, span in enumerate(offsets):
-        if span is None:
-            continue
-        for (_, owner), start, end in zip(pieces, starts, starts[1:], strict=False):
-            inside = (max(span[0], start), min(span[1], end))
-            if owner is None or inside[0] >= inside[1]:
-                continue
-            at, is_picture = owner
-            if is_picture:
-                owners[position] = at
-            else:  # a token of both text and what was added belongs to the text
-                moved[position] = (inside[0] - start + at, inside[1] - start + at)
-                owners[position] = None
-                break
-    return moved, owners

@@ -15,23 +15,37 @@ from semhub.errors import ModelError
 
 ORGANISMS = Path(__file__).parent.parent / "organisms"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+SALMONN = "salmonn.yaml"
 DECODER_CLASSES = ("ForCausalLM", "LMHeadModel")
-SEEING_CLASSES = (*DECODER_CLASSES, "ForConditionalGeneration")
+SENSING_CLASSES = (*DECODER_CLASSES, "ForConditionalGeneration")
+# Families that hear, with the class that reads their weights; of those that also speak, the part that listens.
+HEARING_CLASSES = {
+    "qwen2_audio": "Qwen2AudioForConditionalGeneration",
+    "voxtral": "VoxtralForConditionalGeneration",
+    "audioflamingo3": "AudioFlamingo3ForConditionalGeneration",
+    "qwen2_5_omni": "Qwen2_5OmniThinkerForConditionalGeneration",
+    "qwen2_5_omni_thinker": "Qwen2_5OmniThinkerForConditionalGeneration",
+}
+THINKERS = {"qwen2_5_omni_thinker": "qwen2_5_omni"}  # the part that listens and looks -> its family
 OTHER_SENSES = {
-    "vision_config": "vision-language",
-    "audio_config": "audio-language",
-    "speech_config": "audio-language",
+    "vision_config": "a vision-language",
+    "audio_config": "an audio-language",
+    "speech_config": "an audio-language",
 }
 TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a model lies: `folder` on this machine, or a Hub id with no folder. `given` is what the user wrote."""
+    """Where a model lies: `folder` on this machine, or a Hub id with no folder. `given` is what the user wrote.
+
+    salmonn: the file that says where SALMONN's published parts lie, where it is such a model.
+    """
 
     given: str
     name: str
     folder: Path | None
+    salmonn: Path | None = None
 
     @property
     def path(self) -> str:
@@ -49,9 +63,15 @@ def resolve(model: str) -> Source:
         return Source(model, model, ORGANISMS / model)
     path = Path(model).expanduser()
     if path.is_dir() and model.strip():
-        return Source(model, path.resolve().name, path)
+        parts = path / SALMONN
+        return Source(model, path.resolve().name, path, parts if parts.is_file() else None)
+    if path.is_file() and path.suffix in (".yaml", ".yml"):
+        return Source(model, path.stem, path.parent, path)
     if path.is_file():
-        raise ModelError(f"{model} is a file; give the folder that holds config.json and the weights.")
+        raise ModelError(
+            f"{model} is a file; give the folder that holds config.json and the weights, or the YAML file that says "
+            "where SALMONN's parts lie."
+        )
     if not HUB_ID.fullmatch(model):
         raise ModelError(
             f"{model} is neither a folder nor a Hugging Face id nor an organism ({', '.join(organisms())})."
@@ -124,28 +144,34 @@ def _hub_reachable() -> bool:
 
 
 def sees(config: dict[str, Any]) -> bool:
-    """Whether `AutoModelForImageTextToText` loads a model of this configuration."""
+    """Whether a model of this configuration is shown pictures."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN
 
-    return config.get("model_type") in KNOWN
+    kind = config.get("model_type")
+    return kind in KNOWN or kind in THINKERS or kind in THINKERS.values()
+
+
+def hears(config: dict[str, Any]) -> bool:
+    """Whether a model of this configuration hears sounds, and its family is known here."""
+    return config.get("model_type") in (*HEARING_CLASSES, "salmonn")
 
 
 def refuse_other_kinds(what: str, config: dict[str, Any]) -> None:
-    """Raises ModelError for encoders, encoder-decoders, models that hear, and models that see in a way of their own;
-    `what` names the model."""
-    kind, seeing = config.get("model_type", "unknown"), sees(config)
+    """Raises ModelError for encoders, encoder-decoders, and models that see or hear in a way of their own; `what` names
+    the model."""
+    kind, sensing = config.get("model_type", "unknown"), sees(config) or hears(config)
     for key, sense in OTHER_SENSES.items():
-        if key in config and not seeing:
+        if key in config and not sensing:
             raise ModelError(
-                f"{what} ({kind}) is a {sense} model of a kind that is not read: text decoders are, and the "
-                "vision-language models that AutoModelForImageTextToText loads."
+                f"{what} ({kind}) is {sense} model of a kind that is not read: text decoders are, the vision-language "
+                f"models that AutoModelForImageTextToText loads, and of those that hear {', '.join(HEARING_CLASSES)}."
             )
     if config.get("is_encoder_decoder"):
         raise ModelError(
             f"{what} ({kind}) is an encoder-decoder; semhub reads decoders with one residual stream."
         )
     architectures = config.get("architectures") or []
-    classes = SEEING_CLASSES if seeing else DECODER_CLASSES
+    classes = (*SENSING_CLASSES, "OmniModel") if sensing else DECODER_CLASSES
     if architectures and not any(name.endswith(classes) for name in architectures):
         raise ModelError(
             f"{what} is a {architectures[0]} ({kind}), not a decoder with a language-model head; semhub reads causal "

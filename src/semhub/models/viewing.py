@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from semhub.models.inputs import PICTURE, TEXT, Encoded, Inputs, Pixels
+from semhub.models.inputs import PICTURE, TEXT, Encoded, Features, Inputs
 from semhub.models.sight import Sight
 
 FIRST_POSITION = {"paligemma": 1}  # positions count from here
@@ -83,7 +83,7 @@ class Viewing:
         }
 
 
-def joined(pictures: Sequence[Pixels], names: frozenset[str]) -> dict[str, Tensor]:
+def joined(pictures: Sequence[Features], names: frozenset[str]) -> dict[str, Tensor]:
     """The named tensors of all pictures along their first axis; other axes are filled up with zeros."""
     if not pictures:
         return {}
