@@ -276,8 +276,8 @@ def test_the_report_of_a_run(run: semhub.Run, monkeypatch: pytest.MonkeyPatch) -
     [
         ({"bogus": 1}, "unknown option 'bogus'; a configuration has model, preset"),
         ({"spokes": "arithmetic"}, "option spokes"),
-        ({"spokes": ["audio"]}, "unknown spoke 'audio'"),
-        ({"data": {"esc50": "x"}}, "--data esc50: unknown name"),
+        ({"spokes": ["smell"]}, "unknown spoke 'smell'"),
+        ({"data": {"urbansound": "x"}}, "--data urbansound: unknown name"),
         ({"n": 0}, "option n"),
     ],
 )

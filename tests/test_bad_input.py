@@ -47,7 +47,7 @@ WRONG_USE = [
     (["run", "--preset", "warm"], "option preset", "'quick', 'paper' or 'full'"),
     (["run", "--lens", "tuned"], "option lens", "'final_norm' or 'paper'"),
     (["run", "--engine", "ray"], "--engine ray", "--shard I/N"),
-    (["run", "--spoke", "audio"], "unknown spoke 'audio'", "arithmetic, code, language"),
+    (["run", "--spoke", "smell"], "unknown spoke 'smell'", "arithmetic, audio, code, language"),
     (
         ["run", "--experiment", "audio.steer"],
         "unknown experiment 'audio.steer'",
@@ -57,7 +57,7 @@ WRONG_USE = [
     (["run", "--languages", "xx"], "en, zh, es, not xx", "--data"),
     (["run", "--dominant", "xx"], "xx", "--dominant"),
     (["run", "--data", "pairs"], "--data pairs", "NAME=PATH"),
-    (["run", "--data", "esc50=x"], "--data esc50", "there are cedict"),
+    (["run", "--data", "urbansound=x"], "--data urbansound", "there are cedict"),
     (["run", "--data", "pairs=a", "--data", "pairs=b"], "--data pairs", "twice"),
     (["run", "--data", "pairs=/nothing/here"], "/nothing/here does not exist", "--data pairs=PATH"),
     (["run", "--data", "counts=/nothing/here"], "/nothing/here does not exist", "--data counts=PATH"),

@@ -71,7 +71,7 @@ def test_help_does_not_load_torch() -> None:
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (["run", "--spoke", "audio"], "unknown spoke 'audio'"),
+        (["run", "--spoke", "smell"], "unknown spoke 'smell'"),
         (["run", "--experiment", "arithmetic.lnes"], "unknown experiment 'arithmetic.lnes'"),
         (["run", "--spoke", "language", "--experiment", "arithmetic.lens"], "no experiment is left"),
         (["run", "--data", "flors=x"], "--data flors: unknown name"),

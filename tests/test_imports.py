@@ -25,22 +25,25 @@ PROOF = LEAVES | {
     "figures",
     "report",
 }
+CHECKED = LEAVES | {"models", "capture", "lens", "steer", "pictures", "sounds"}
 MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
     "registry": LEAVES | {"spokes"},
     "results": LEAVES,
     "lab.world": LEAVES | {"pictures"},
-    "data": LEAVES | {"lab.world", "pictures"},
+    "data": LEAVES | {"lab.world", "pictures", "sounds"},
     "spokes": LEAVES | {"data"},
     "organisms": LEAVES | {"registry"},
-    "models": LEAVES | {"registry", "organisms", "models.selfcheck", "pictures"},
-    "models.selfcheck": LEAVES | {"models", "capture", "lens", "steer", "pictures"},
+    "models": LEAVES | {"registry", "organisms", "models.selfcheck", "pictures", "sounds"},
+    "models.selfcheck": CHECKED | {"models.sensecheck"},
+    "models.sensecheck": CHECKED,
     "capture": LEAVES | {"models.base", "models.sites"},
     "lens": LEAVES | {"models.base", "capture"},
     "steer": LEAVES | {"models.base", "models.sites"},
     "generate": LEAVES | {"models.base", "models.past", "models.sites", "capture", "steer"},
     "pictures": LEAVES,
+    "sounds": LEAVES,
     "gguf": LEAVES,
     "directions": LEAVES | {"models.base", "capture", "gguf"},
     "stats": LEAVES | {"registry", "results"},
@@ -48,14 +51,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"registry", "results", "models.base", "capture", "lens", "steer", "generate", "stats"},
     "figures": LEAVES | {"registry", "results"},
     "report": LEAVES | {"registry", "results", "figures"},
-    "lab": LEAVES | {"registry", "data", "lab.world"},
+    "lab": LEAVES | {"registry", "data", "lab.world", "lab.audio"},
+    "lab.audio": LEAVES
+    | {"data", "lab", "lab.world", "models.beats", "models.salmonn", "models.salmonn_ear"},
     "lab.pool": LEAVES | {"runs.store"},
     "lab.judge": LEAVES | {"results", "models", "stats", "runs"},
     "lab.prove": PROOF | {"registry", "data", "capture", "lens", "steer", "measures"},
     "lab.sweep": PROOF | {"registry"},
     "lab.cli": LEAVES | {"lab", "lab.prove", "lab.sweep"},
     "runs": LEAVES
-    | {"registry", "results", "data", "spokes", "organisms", "models", "pictures"}
+    | {"registry", "results", "data", "spokes", "organisms", "models", "pictures", "sounds"}
     | {"capture", "lens", "steer", "generate", "stats", "measures", "figures", "report"},
 }
 FREE = {
@@ -65,6 +70,7 @@ FREE = {
     "cli",
     "cli_options",
     "cli_steer",
+    "marked",
     "patching",
     "steering",
     "steering_show",
@@ -76,6 +82,7 @@ WITHOUT_TORCH = {
     "errors",
     "registry",
     "results",
+    "sounds",
     "lab.world",
     "data",
     "spokes",
@@ -85,7 +92,8 @@ WITHOUT_TORCH = {
 }
 HOOKS = {"register_forward_hook", "register_forward_pre_hook", "register_module_forward_hook"}
 # Where layers are: only capture reads there and only steer writes. Training swaps states of what it trains.
-MAY_HOOK = {"models.sites", "lab.vision.parts"}
+MAY_HOOK = {"models.sites", "lab.senses"}
+DECODERS = {"soundfile", "av"}  # which only `semhub.sounds` knows
 PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 
@@ -203,7 +211,20 @@ def pickles(root: Path) -> list[str]:
     return found
 
 
-CHECKS = {check.__name__: check for check in (wrong_direction, reaches_torch, stray_hooks, pickles)}
+def stray_decoders(root: Path) -> list[str]:
+    known = modules(root)
+    return [
+        f"{module}:{line} imports {name}; only semhub.sounds opens sounds"
+        for module, path in known.items()
+        if module != "sounds"
+        for line, name, internal in imports(module, path, known)
+        if not internal and name.split(".")[0] in DECODERS
+    ]
+
+
+CHECKS = {
+    check.__name__: check for check in (wrong_direction, reaches_torch, stray_hooks, stray_decoders, pickles)
+}
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -239,6 +260,8 @@ FAULTS = [
     ("reaches_torch", "stats/new.py", "from transformers import AutoModel"),
     ("reaches_torch", "spokes/new.py", "from semhub.lab import train"),
     ("stray_hooks", "measures/new.py", "def f(block):\n    block.register_forward_hook(print)"),
+    ("stray_decoders", "data/new.py", "import soundfile"),
+    ("stray_decoders", "models/new.py", "def f():\n    import av"),
     ("pickles", "runs/new.py", "import pickle"),
     ("pickles", "models/new.py", "import torch\nw = torch.load('x')"),
     ("pickles", "models/new.py", "import torch\nw = torch.load('x', weights_only=False)"),

@@ -35,7 +35,9 @@ def write(folder: Path, text: str, name: str = "roman.py") -> str:
 
 def test_a_file_in_the_folder_is_a_spoke() -> None:
     stems = {path.stem for path in Path(spokes.__path__[0]).glob("*.py")} - {"__init__"}
-    assert set(registry.spokes()) == stems == {"language", "arithmetic", "code", "semantics", "vision"}
+    assert (
+        set(registry.spokes()) == stems == {"language", "arithmetic", "code", "semantics", "vision", "audio"}
+    )
     for name, module in registry.spokes().items():
         assert name == module.NAME
         assert all(one.spoke == name and one.id.startswith(f"{name}.") for one in module.EXPERIMENTS)
@@ -63,6 +65,9 @@ def test_the_experiments() -> None:
         "vision.lens_caption": "P2",
         "vision.lens_segment": "P2",
         "vision.steer": "P3",
+        "audio.similarity": "P1",
+        "audio.lens": "P2",
+        "audio.steer": "P3",
     }
     assert all(one.title and one.question.endswith("?") and one.if_false for one in registry.experiments())
 
@@ -80,11 +85,12 @@ def test_spokes_and_experiments_intersect() -> None:
 
 def test_unknown_names_are_refused_with_what_there_is() -> None:
     with pytest.raises(
-        UsageError, match="unknown spoke 'audio'; there are arithmetic, code, language, semantics, vision"
+        UsageError,
+        match="unknown spoke 'smell'; there are arithmetic, audio, code, language, semantics, vision",
     ):
-        registry.experiments(["audio"])
-    with pytest.raises(UsageError, match=r"unknown experiment 'audio\.steer'; `semhub list experiments`"):
-        registry.experiments([], ["audio.steer"])
+        registry.experiments(["smell"])
+    with pytest.raises(UsageError, match=r"unknown experiment 'smell\.steer'; `semhub list experiments`"):
+        registry.experiments([], ["smell.steer"])
 
 
 def test_a_file_of_the_user_is_a_spoke(tmp_path: Path) -> None:
@@ -163,12 +169,12 @@ def test_an_entry_point_is_a_spoke(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_names_that_data_takes() -> None:
     assert set(catalogue.data_names()) == {
         "pairs", "flores", "gale", "cedict", "paragraphs", "counts", "mbpp", "programs", "cogs", "prompts",
-        "coco", "images",
+        "coco", "images", "vggsound", "esc50", "sounds",
     }  # fmt: skip
     stems = {path.stem for path in Path(data.__path__[0]).glob("*.py")}
     assert set(catalogue.data_names()) <= stems
-    with pytest.raises(UsageError, match="--data esc50: unknown name; there are cedict"):
-        catalogue.check_data_names(["pairs", "esc50"])
+    with pytest.raises(UsageError, match="--data urbansound: unknown name; there are cedict"):
+        catalogue.check_data_names(["pairs", "urbansound"])
 
 
 @pytest.mark.parametrize("what", ["spokes", "experiments", "models", "measures", "data"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from semhub import report as reporting
 from semhub.catalogue import check_data_names
 from semhub.data import files
 from semhub.errors import DataError, ModelError, UsageError
+from semhub.marked import Clip, Picture, content_of
 from semhub.measures import similarity as measure
 from semhub.measures.grid import grid as make_grid
 from semhub.models.base import Adapter
 from semhub.patching import Patched, patch
-from semhub.pictures import size
 from semhub.results import read_rows
 from semhub.runs.config import RunConfig, make_config
-from semhub.runs.embed import embed_pictures
+from semhub.runs.embed import embed_pictures, embed_sounds
 from semhub.runs.execute import execute
 from semhub.runs.shard import pair_rows, pair_states
 from semhub.runs.store import RESULTS, Store
@@ -31,13 +31,13 @@ from semhub.stats.summary import summarise
 from semhub.stats.tables import by_variant
 from semhub.stats.verdict import verdict_of
 from semhub.steering import Steered, steer
-from semhub.types import IMAGE, Content, Image, Kept, Pair, PairSet
+from semhub.types import IMAGE, SOUND, Content, Image, Kept, Pair, PairSet, Sound
 
 __all__ = ["Grid", "Patched", "Run", "Steered", "lens", "patch", "run", "similarity", "steer", "test"]
 OWN = "own.similarity"
-MARKER = "<image>"
-Picture = str | Path | bytes | Image
-PairTexts = Iterable[tuple[str | Image, str | Image] | Pair]
+PLAYED = 30.0  # seconds of a sound that the page of one grid plays
+Side = str | Image | Sound
+PairTexts = Iterable[tuple[Side, Side] | Pair]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Grid:
     def to_frame(self) -> pd.DataFrame:
         """Columns layer, position, input_token, rank (0 = nearest), token, p, language.
 
-        With pictures also image (which one), row and column of the patch, missing where a position has none.
+        With pictures also image (which one), row and column of the patch, with sounds also sound (which one), start and
+        end (of the window, in seconds); missing where a position has none.
         """
         positions = self.data.get("positions") or range(len(self.data["tokens"]))
         rows = [
@@ -61,31 +62,48 @@ class Grid:
         text = pd.DataFrame(
             rows, columns=["layer", "position", "input_token", "rank", "token", "p", "language"]
         )
-        pictures = self.data.get("pictures") or []
-        if not pictures:
+        pictures, sounds = self.data.get("pictures") or [], self.data.get("sounds") or []
+        if not pictures and not sounds:
             return text
         frames = [text, *(self._patches(i, one) for i, one in enumerate(pictures))]
+        frames += [self._windows(i, one) for i, one in enumerate(sounds)]
         whole = pd.concat(frames, ignore_index=True).sort_values(["layer", "position", "rank"], kind="stable")
-        return whole.astype(dict.fromkeys(("image", "row", "column"), "Int64")).reset_index(drop=True)
+        kinds = dict.fromkeys(("image", "row", "column", "sound"), "Int64") | dict.fromkeys(
+            ("start", "end"), "float"
+        )
+        return whole.astype({name: kinds[name] for name in kinds if name in whole}).reset_index(drop=True)
 
     def _patches(self, image: int, picture: Mapping[str, Any]) -> pd.DataFrame:
-        across, words = int(picture["columns"]), picture["words"]
+        across = int(picture["columns"])
+        places = [
+            divmod(patch, across) if across else (None, None) for patch in range(len(picture["positions"]))
+        ]
+        named = [{"image": image, "row": row, "column": column} for row, column in places]
+        return self._apart(IMAGE, picture, named)
+
+    def _windows(self, number: int, sound: Mapping[str, Any]) -> pd.DataFrame:
+        times = sound["times"] or [(None, None)] * len(sound["positions"])
+        return self._apart(
+            SOUND, sound, [{"sound": number, "start": start, "end": end} for start, end in times]
+        )
+
+    def _apart(self, sign: str, one: Mapping[str, Any], places: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """The rows of a picture or a sound; places: what each of its positions has beside them."""
+        words = one["words"]
         return pd.DataFrame(
             {
                 "layer": layer,
                 "position": position,
-                "input_token": IMAGE,
+                "input_token": sign,
                 "rank": rank,
                 "token": words[word][0],
                 "p": p,
                 "language": words[word][1],
-                "image": image,
-                "row": patch // across if across else None,
-                "column": patch % across if across else None,
+                **place,
             }
-            for layer, tops, shares in zip(self.data["layers"], picture["top"], picture["p"], strict=True)
-            for patch, position in enumerate(picture["positions"])
-            for rank, (word, p) in enumerate(zip(tops[patch], shares[patch], strict=True))
+            for layer, tops, shares in zip(self.data["layers"], one["top"], one["p"], strict=True)
+            for position, place, ids, ps in zip(one["positions"], places, tops, shares, strict=True)
+            for rank, (word, p) in enumerate(zip(ids, ps, strict=True))
         )
 
     def html(self) -> str:
@@ -110,59 +128,38 @@ def lens(
     text: str,
     *,
     images: Iterable[Picture] | None = None,
+    sounds: Iterable[Clip] | None = None,
     top_k: int = 5,
     mode: str = "final_norm",
 ) -> Grid:
-    """Reads every layer and position of a text, and every patch of its pictures.
+    """Reads every layer and position of a text, every patch of its pictures, and every window of its sounds.
 
-    images: files, bytes of such files, or `Image`s; each stands where the text says `<image>`, or all before a text
-    that says it nowhere. Raises DataError for an empty text or a picture that cannot be read, UsageError for a
-    picture too many or too few, a wrong mode, or a `top_k` below 1 or above the number of tokens, and ModelError for
-    a model that takes no pictures.
+    images, sounds: files, bytes of such files, or `Image`s and `Sound`s; each stands where the text says `<image>` or
+    `<audio>`, or all before a text that says it nowhere. Raises DataError for an empty text, or a picture or sound that
+    cannot be read, UsageError for one too many or too few, a wrong mode, or a `top_k` below 1 or above the number of
+    tokens, and ModelError for a model that takes no pictures, or no sounds.
     """
     if top_k < 1:
         raise UsageError(f"top_k is at least 1, not {top_k}.")
     if top_k > model.n_tokens:
         raise UsageError(f"top_k is at most {model.n_tokens:,}, the number of tokens, not {top_k:,}.")
-    content = Content.of(text) if images is None else content_of(text, images)
+    content = content_of(text, images, sounds)
     if not content.text:
         raise DataError("the text is empty: there is nothing to read.")
     if content.images and "image" not in model.takes:
         raise ModelError(f"{model.name} takes no pictures. Give a text alone, or a vision-language model.")
+    if content.sounds and "audio" not in model.takes:
+        raise ModelError(f"{model.name} takes no sounds. Give a text alone, or an audio-language model.")
     found = make_grid(model, content, top_k=top_k, mode=mode)  # type: ignore[arg-type]
     embed_pictures(model, content, found)
+    embed_sounds(content, found, PLAYED)
     return Grid({"experiment": "", "case_id": "", "title": content.text, "dominant": "", **found})
-
-
-def content_of(text: str, images: Iterable[Picture]) -> Content:
-    """The text with each picture where it says `<image>`, or with all before it.
-
-    Raises UsageError where pictures and places do not match, and DataError for what is no picture.
-    """
-    made = [one if isinstance(one, Image) else _image(one) for one in images]
-    for image in made:
-        size(image)
-    before, *after = text.split(MARKER)
-    if not after:
-        return Content.of(*made, *([text] if text else []))
-    if len(after) != len(made):
-        given = {0: "no picture is", 1: "1 picture is"}.get(len(made), f"{len(made)} pictures are")
-        times = {1: "once", 2: "twice"}.get(len(after), f"{len(after)} times")
-        raise UsageError(
-            f"the text says {MARKER} {times} and {given} given: one --image (in Python, one of images=) for each."
-        )
-    parts = [part for image, stretch in zip(made, after, strict=True) for part in (image, stretch)]
-    return Content.of(*(part for part in (before, *parts) if part))
-
-
-def _image(one: str | Path | bytes) -> Image:
-    return Image(data=one) if isinstance(one, bytes) else Image(path=str(one))
 
 
 def similarity(model: Adapter, pairs: PairTexts, *, batch_tokens: int = 4096) -> pd.DataFrame:
     """Rows of cosine, paper_score (raw and centred) and retrieval for each pair and layer, as in the shard table.
 
-    pairs: (a, b) of equal meaning, texts or `Image`s, or a spoke's pairs. States are those of each text's last token.
+    pairs: (a, b) of equal meaning, texts, `Image`s or `Sound`s, or a spoke's pairs. States are those of the last token.
     """
     case_set = _pair_set(pairs)
     return measure.case_rows(pair_states(model, case_set, batch_tokens, None), OWN, case_set.variant)
@@ -197,7 +194,7 @@ def _own_pairs(pairs: pd.DataFrame | str | Path) -> list[Pair]:
 
 def _own_pair(i: int, where: str, row: Mapping[Any, Any]) -> Pair:
     for key in ("a", "b"):
-        if isinstance(row.get(key), Image):
+        if isinstance(row.get(key), Image | Sound):
             continue
         if not isinstance(row.get(key), str) or not row[key].strip():
             given = repr(row[key]) if key in row else f"only {', '.join(map(str, row))}"

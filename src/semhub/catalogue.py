@@ -56,6 +56,7 @@ MEASURES = (
         "0/1",
         "strict reading of the steered text (what the unsteered text already rules out is left out)",
     ),
+    ("share", "1", "p(new) / (p(new) + p(old)) at the output, steered or not"),
     ("perplexity", "1", "of the steered text's tokens under the unsteered model"),
     ("sentiment", "1", "P(positive) minus P(negative) of a classifier, or of a word list; -1 to 1"),
     ("relevance", "1", "cosine of prompt and continuation in the space of an encoder that is named"),

@@ -230,15 +230,22 @@ def _print_check(console: Console, one: Check) -> None:
 
 @app.command(
     epilog='Examples:\n\n  semhub lens mini "8=3+" --top-k 3 --html grid.html\n\n'
-    '  semhub lens mini-llava "USER: <image> What is it? ASSISTANT:" --image photo.jpg --html grid.html'
+    '  semhub lens mini-llava "USER: <image> What is it? ASSISTANT:" --image photo.jpg --html grid.html\n\n'
+    '  semhub lens Qwen/Qwen2-Audio-7B "<audio> What can be heard?" --audio clip.wav --html grid.html'
 )
 def lens(
     model: ModelName,
     text: Annotated[
-        str, typer.Argument(help="The text to read; <image> says where a picture stands (else before it).")
+        str,
+        typer.Argument(
+            help="The text to read; <image> and <audio> say where pictures and sounds stand (else before it)."
+        ),
     ],
     image: Annotated[
         list[Path] | None, typer.Option(help="A picture to read with the text (repeatable).")
+    ] = None,
+    audio: Annotated[
+        list[Path] | None, typer.Option(help="A sound to read with the text (repeatable).")
     ] = None,
     top_k: Annotated[
         int, typer.Option(help="Tokens per cell with --html and --json; the terminal shows one.", min=1)
@@ -253,17 +260,21 @@ def lens(
 ) -> None:
     """Prints the grid of the paper's figure 1: layers x positions, the token nearest to each state.
 
-    With --image also the tokens nearest to the patches of the picture.
+    With --image also the tokens nearest to the patches of the picture, with --audio those over the sound's time.
     """
+    from semhub.marked import AUDIO_MARK, IMAGE_MARK, content_of
+
+    images, sounds = (
+        image or ([] if IMAGE_MARK in text else None),
+        audio or ([] if AUDIO_MARK in text else None),
+    )
+    content_of(text, images, sounds)  # what is wrong with them is told before a model is loaded
     from semhub import api, models
 
-    images = image or ([] if api.MARKER in text else None)
-    if images is not None:
-        api.content_of(text, images)  # what is wrong with them is told before a model is loaded
     adapter = models.load(
         model, revision=revision, device=device, dtype=dtype, trust_remote_code=trust_remote_code
     )
-    grid = api.lens(adapter, text, images=images, top_k=top_k, mode=mode)
+    grid = api.lens(adapter, text, images=images, sounds=sounds, top_k=top_k, mode=mode)
     if html is not None:
         try:
             html.write_text(grid.html(), encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from semhub import registry
@@ -57,6 +59,14 @@ class TestExperiment:
     def test_variants_are_unique(self, experiment: Experiment) -> None:
         variants = [case_set.variant for case_set in built(experiment)]
         assert len(set(variants)) == len(variants)
+
+    def test_every_part_of_a_variants_name_is_explained(self, experiment: Experiment) -> None:
+        parts = {part.split("=")[0] for one in built(experiment) for part in one.variant.split("/")}
+        unexplained = {
+            part for part in parts - set(experiment.variants) if not re.fullmatch("[a-z]{2}", part)
+        }
+        assert not unexplained
+        assert all(experiment.variants.values())
 
     def test_the_same_request_gives_the_same_cases(self, experiment: Experiment) -> None:
         assert built(experiment) == built(experiment)

@@ -77,8 +77,9 @@ def values(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def test_a_map_a_dose_response_and_the_share_of_success(found: dict[str, Draft]) -> None:
-    assert set(found) == {f"{STEM}-map", f"{STEM}-dose", f"{STEM}-success"}
-    assert all(draft.main and draft.chart is not None and draft.if_false for draft in found.values())
+    assert set(found) == {f"{STEM}-map", f"{STEM}-dose", f"{STEM}-success", f"{STEM}-share"}
+    assert all(draft.chart is not None and draft.if_false for draft in found.values())
+    assert {name for name, draft in found.items() if not draft.main} == {f"{STEM}-share"}
 
 
 def test_the_map_is_the_hypothesis_less_real_differences(
@@ -140,6 +141,13 @@ def test_success_starts_unsteered_at_strength_zero(documents: dict[str, dict[str
     points = values(documents[f"{STEM}-success"], "label")
     assert {row["strength"] for row in points if row["label"] == "unsteered"} == {0.0}
     assert max(row["estimate"] for row in points if row["label"] == "hypothesised direction") > 0.5
+
+
+def test_the_share_is_drawn_from_the_unsteered_one_on(documents: dict[str, dict[str, Any]]) -> None:
+    points = values(documents[f"{STEM}-share"], "label")
+    (plain,) = {row["estimate"] for row in points if row["label"] == "unsteered"}
+    best = max(row["estimate"] for row in points if row["label"] == "hypothesised direction")
+    assert 0.2 <= plain < 0.5 < best <= 0.8
 
 
 def test_files_and_the_page(folder: Path) -> None:

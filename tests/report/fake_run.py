@@ -253,6 +253,7 @@ def manifest(n_layers: int) -> dict[str, object]:
             "title": title,
             "question": question,
             "if_false": false,
+            "variants": {"all": "every pair", "zero_overlap": "no <word> in common"},
             "example": [{"label": "a", "text": "<img src=x onerror=alert(1)> & so"}],
         }
 

@@ -134,6 +134,7 @@ def test_every_chart_has_its_numbers_one_click_away(text: str, figures: list[Fig
 def test_what_a_careful_reader_looks_for(text: str) -> None:
     for words in (
         "197 kept of 250 given",
+        "<b>zero_overlap</b>: no &lt;word&gt; in common.",
         "50 shares a word or number",
         "If the hypothesis were false:",
         "Where this could be wrong",

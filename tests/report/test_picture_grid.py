@@ -25,8 +25,9 @@ from semhub.figures.overview import strip
 from semhub.figures.tables import closed
 from semhub.pictures import mask_png
 from semhub.report import grid_html, grid_rich, verdict_table
+from semhub.report.layered import SCRIPT, shown_words
 from semhub.report.page import render
-from semhub.report.picture import SCRIPT, picture_views, shown_words
+from semhub.report.picture import picture_views
 
 WORDS = [*HOSTILE, "مرحبا", "👩‍👩‍👧", "red", " blue", "红色", "a" * 60]
 

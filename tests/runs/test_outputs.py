@@ -203,7 +203,7 @@ def test_results_are_in_range(results: pd.DataFrame) -> None:
 def test_verdicts(whole: Path) -> None:
     verdicts = json.loads((whole / "verdicts.json").read_text(encoding="utf-8"))
     cells = [(one["spoke"], one["prediction"]) for one in verdicts]
-    assert cells == [(spoke, p) for spoke in (*SPOKES, "vision") for p in ("P1", "P2", "P3")]
+    assert cells == [(spoke, p) for spoke in (*SPOKES, "audio", "vision") for p in ("P1", "P2", "P3")]
     for one in verdicts:
         assert set(one) == VERDICT
         assert one["verdict"] == "untestable"
@@ -211,6 +211,7 @@ def test_verdicts(whole: Path) -> None:
     by_cell = {(one["spoke"], one["prediction"]): one for one in verdicts}
     for prediction in ("P1", "P2", "P3"):
         assert by_cell["vision", prediction]["reason"] == "this model takes no pictures"
+        assert by_cell["audio", prediction]["reason"] == "this model takes no sounds"
     for spoke in SPOKES:
         assert "at least 30" in by_cell[spoke, "P1"]["reason"]
     assert "no steering experiment for semantics" in by_cell["semantics", "P3"]["reason"]

@@ -141,7 +141,11 @@ def _text(
         for dose in doses if parser else ():
             rate = {"hypothesis": 0.8 * DOSES.get(dose, 0.0)}.get(condition, 0.05)
             success = rng.random(len(ids)) < rate
-            for measure, hit in (("success", success), ("unchanged", ~success)):
+            for measure, hit in (
+                ("success", success),
+                ("unchanged", ~success),
+                ("share", 0.2 + 0.6 * success),
+            ):
                 fixed = names(experiment, variant, measure, condition)
                 frames.append(
                     rows_frame(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import random
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from semhub import pictures
-from semhub.data.items import NOT_SAMPLED, merge
+from semhub.data import items
 from semhub.errors import DataError
 from semhub.types import Image, Kept, Provenance
 
@@ -61,21 +59,8 @@ class Pictures:
 def draw(
     images: Sequence[Image], reasons: Sequence[str], n: int | None, seed: int
 ) -> tuple[list[int], Mapping[str, int]]:
-    """At most `n` indices of pictures without a reason that open, from the seed, in order; and why others are out.
-
-    Only as many are opened as are needed: the rest is counted as not drawn.
-    """
-    dropped = Counter(reason for reason in reasons if reason)
-    able = [index for index, reason in enumerate(reasons) if not reason]
-    chosen: list[int] = []
-    for index in random.Random(f"pictures:{seed}").sample(able, len(able)):
-        if n is not None and len(chosen) >= n:
-            dropped[NOT_SAMPLED] += 1
-        elif opens(images[index]):
-            chosen.append(index)
-        else:
-            dropped[BROKEN] += 1
-    return sorted(chosen), merge(dropped)
+    """At most `n` indices of pictures without a reason that open, from the seed, in order; and why others are out."""
+    return items.draw(reasons, n, f"pictures:{seed}", lambda index: "" if opens(images[index]) else BROKEN)
 
 
 def opens(image: Image) -> bool:
@@ -102,10 +87,10 @@ def _opens(image: Image) -> bool:
     return True
 
 
-def nothing(where: str, dropped: Mapping[str, int], hint: str) -> DataError:
-    """The error for a data set of which no picture is left."""
+def nothing(where: str, dropped: Mapping[str, int], hint: str, what: str = "picture") -> DataError:
+    """The error for a data set of which nothing is left."""
     listed = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items()) or "none found"
-    return DataError(f"{where} has no usable picture ({listed}). {hint}")
+    return DataError(f"{where} has no usable {what} ({listed}). {hint}")
 
 
 def clean(text: str) -> str:

@@ -10,6 +10,11 @@ from importlib.resources import files
 
 from semhub.errors import UsageError
 
+FORMS = {
+    "bare": "as the paper has it",
+    "continued": "followed by words that give the model a reason to hold the meaning, such as ` This represents`",
+}
+
 
 @cache
 def _table() -> dict[str, dict[str, str]]:

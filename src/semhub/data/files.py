@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,47 @@ def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
             )
         rows.append((number, row))
     return rows
+
+
+def read_rows(path: Path, separator: str = ",") -> list[tuple[int, list[str]]]:
+    """(line number, fields) of each line of a CSV file that is not empty, its header too; tabs know no quotes."""
+    lines = io.StringIO(read_text(path), newline="")
+    if separator == "\t":
+        reader = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE, strict=True)
+    else:
+        reader = csv.reader(lines, delimiter=separator, strict=True)
+    try:
+        return [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {reader.line_num}: not CSV ({error}). Quote fields with commas."
+        ) from error
+
+
+def read_csv(path: Path, separator: str = ",") -> list[tuple[int, dict[str, str]]]:
+    """(line number, name -> field) of each line of a CSV file below its header."""
+    (_, header), *rows = read_rows(path, separator)
+    for number, row in rows:
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}, line {number}: not as many fields as the header has. Quote those with commas."
+            )
+    names = [name.strip() for name in header]
+    return [(number, dict(zip(names, row, strict=True))) for number, row in rows]
+
+
+def present(row: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """The first of the keys that the row has, else the first."""
+    return next((key for key in keys if key in row), keys[0])
+
+
+def field(row: Mapping[str, Any], keys: Sequence[str], where: str) -> str:
+    """The text under the first of the keys that the row has. Raises DataError, which says where the row is."""
+    value = row.get(present(row, keys))
+    if not isinstance(value, str):
+        has = ", ".join(map(str, list(row)[:8]))
+        raise DataError(f"{where}: no text under {' or '.join(keys[:2])}. The row has {has}.")
+    return value.strip()
 
 
 def data_files(folder: Path, suffixes: Sequence[str] = ()) -> list[Path]:

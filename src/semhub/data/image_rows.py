@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +41,10 @@ def listed(table: Path) -> Iterator[Row]:
     """The rows of a .jsonl or .csv file. Raises DataError for another one, and for lines that cannot be read."""
     if table.suffix.lower() not in (".jsonl", ".ndjson", ".csv"):
         raise DataError(f"{table} is neither .jsonl nor .csv. {HINT}")
-    rows = _csv(table) if table.suffix.lower() == ".csv" else files.read_jsonl(table)
+    rows = files.read_csv(table) if table.suffix.lower() == ".csv" else files.read_jsonl(table)
     for number, row in rows:
         where = f"{table}, line {number}"
-        name = _text(row, FILE_KEYS, where)
+        name = files.field(row, FILE_KEYS, where)
         path = Path(table.parent, name)
         yield row_of(
             row, f"images:{number}", Image(path=str(path)), "" if name and is_there(path) else MISSING, where
@@ -61,38 +59,9 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def _csv(table: Path) -> list[tuple[int, dict[str, Any]]]:
-    lines = io.StringIO(files.read_text(table), newline="")
-    try:
-        reader = csv.DictReader(lines, strict=True)
-        rows = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise DataError(
-            f"{table}, line {reader.line_num + 1}: not CSV ({error}). Quote fields with commas."
-        ) from error
-    for number, row in rows:
-        if None in row or None in row.values():
-            raise DataError(
-                f"{table}, line {number}: not as many fields as the header has. Quote those with commas."
-            )
-    return [(number, {str(key).strip(): value for key, value in row.items()}) for number, row in rows]
-
-
-def _present(row: Mapping[str, Any], keys: Sequence[str]) -> str:
-    return next((key for key in keys if key in row), keys[0])
-
-
-def _text(row: Mapping[str, Any], keys: Sequence[str], where: str) -> str:
-    value = row.get(_present(row, keys))
-    if not isinstance(value, str):
-        has = ", ".join(map(str, list(row)[:8]))
-        raise DataError(f"{where}: no text under {' or '.join(keys[:2])}. The row has {has}.")
-    return value.strip()
-
-
 def _caption(row: Mapping[str, Any], where: str) -> str:
     """The caption, or the first of several; empty where there is none."""
-    value = row.get(_present(row, CAPTION_KEYS)) or ""
+    value = row.get(files.present(row, CAPTION_KEYS)) or ""
     if isinstance(value, list):
         value = value[0] if value else ""
     if not isinstance(value, str):

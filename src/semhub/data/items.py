@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from semhub.types import Kept, Provenance
@@ -79,6 +80,27 @@ def subsample(size: int, n: int | None, seed: int | str) -> list[int]:
     if n is None or n >= size:
         return list(range(size))
     return sorted(random.Random(f"subsample:{seed}").sample(range(size), n))
+
+
+def draw(
+    reasons: Sequence[str], n: int | None, seed: str, fault: Callable[[int], str]
+) -> tuple[list[int], Mapping[str, int]]:
+    """At most `n` indices without a reason or a fault, from the seed, in order; and why others are out.
+
+    fault: index -> what is wrong with the item, "" for nothing. Only as many are asked for it as are needed: the rest
+    is counted as not drawn.
+    """
+    dropped = Counter(reason for reason in reasons if reason)
+    able = [index for index, reason in enumerate(reasons) if not reason]
+    chosen: list[int] = []
+    for index in random.Random(seed).sample(able, len(able)):
+        if n is not None and len(chosen) >= n:
+            dropped[NOT_SAMPLED] += 1
+        elif wrong := fault(index):
+            dropped[wrong] += 1
+        else:
+            chosen.append(index)
+    return sorted(chosen), merge(dropped)
 
 
 def merge(*counts: Mapping[str, int]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import importlib
 import json
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -99,7 +99,7 @@ def near_misses(caption: str, present: frozenset[str], rng: random.Random) -> tu
         new = _instead(old.lower(), one, shown, rng)
         if new and len(near) < NEAR_MISSES:
             new = new.capitalize() if old[:1].isupper() else new
-            near.append(_article(caption[: one.start], new) + new + caption[one.end :])
+            near.append(article(caption[: one.start], new) + new + caption[one.end :])
     return tuple(dict.fromkeys(near))
 
 
@@ -119,12 +119,19 @@ def _instead(old: str, thing: Thing, shown: frozenset[str], rng: random.Random) 
     return str(plural if thing.plural else singular)
 
 
+def pattern(words: Iterable[str]) -> re.Pattern[str]:
+    """Any of the words, whole, in any case and with any white space between their parts, the longest first."""
+    longest = sorted(words, key=lambda word: (-len(word), word))
+    choices = "|".join(r"\s+".join(map(re.escape, word.split())) for word in longest)
+    return re.compile(rf"(?<![\w-])(?:{choices})(?![\w-])", re.IGNORECASE)
+
+
 def words_of(text: str) -> frozenset[str]:
     """The text's words, lower case."""
     return frozenset(word.lower() for word in _WORD.findall(text))
 
 
-def _article(before: str, word: str) -> str:
+def article(before: str, word: str) -> str:
     """The text before the word, an indefinite article at its end put right."""
     found = re.search(r"\b(an?)(\s+)$", before, re.IGNORECASE)
     if found is None:
@@ -153,9 +160,7 @@ def _words() -> tuple[re.Pattern[str], dict[str, tuple[str, bool]]]:
         for singular, plural in pairs:
             known.setdefault(plural, (category, True))
             known[singular] = (category, singular == plural and singular.endswith("s"))
-    longest = sorted(known, key=lambda word: (-len(word), word))
-    choices = "|".join(word.replace(" ", r"\s+") for word in longest)
-    return re.compile(rf"(?<![\w-])(?:{choices})(?![\w-])", re.IGNORECASE), known
+    return pattern(known), known
 
 
 def _tagged(captions: Sequence[str], language: str) -> tuple[list[tuple[str, ...]], str] | None:

@@ -18,6 +18,7 @@ from semhub.figures.mass import language_mass
 from semhub.figures.overview import strip
 from semhub.figures.pictures import picture_draft
 from semhub.figures.plane import trajectory
+from semhub.figures.sounds import sound_draft
 from semhub.figures.steering import steering
 from semhub.figures.tables import Run, read_run, reading_layer
 
@@ -61,6 +62,8 @@ def drafts(run: Run) -> Iterator[Draft]:
         spoke = str(run.experiment(str(grid.get("experiment", ""))).get("spoke", ""))
         for number, picture in enumerate(grid.get("pictures") or ()):
             yield picture_draft(grid, picture, f"{name}-picture-{number}", reading_layer(run, spoke))
+        for number, sound in enumerate(grid.get("sounds") or ()):
+            yield sound_draft(grid, sound, f"{name}-sound-{number}", reading_layer(run, spoke))
 
 
 def draw_all(run_dir: Path | str | Run) -> list[Figure]:

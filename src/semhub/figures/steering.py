@@ -16,7 +16,8 @@ from semhub.figures.render import plot
 from semhub.figures.tables import Run, band_of, finite
 from semhub.figures.wording import written
 
-MOVED, OVER, WRONG_WAY, SUCCESS = "delta_logit", "delta_logit_over", "moved_wrong_way", "success"
+MOVED, OVER, WRONG_WAY = "delta_logit", "delta_logit_over", "moved_wrong_way"
+SUCCESS, SHARE = "success", "share"
 HYPOTHESIS, REAL = "hypothesis", "real_difference"
 CONFIRM = "/confirm"
 ROW_HEIGHT, ROOM = 26, 18  # pixels of a strength's row; of a cell that has room for its number
@@ -31,6 +32,10 @@ DOSE = (
 )
 TEXT = (
     "Share of cases whose text is what the direction predicts, by a strict reading of it; 0 is the unsteered model. "
+    "Ribbons: 95% intervals, clusters resampled."
+)
+SHARES = (
+    "Probability of the new word among the new and the old one at the output; 0 is the unsteered model. "
     "Ribbons: 95% intervals, clusters resampled."
 )
 
@@ -71,6 +76,19 @@ def steering(run: Run, experiment: str) -> Iterator[Draft]:
         )  # fmt: skip
         for reading in _readings(rows, variant):
             yield _success(run, experiment, reading, rows[rows["variant"] == reading], main)
+        share = one[one["measure"] == SHARE]
+        if len(share) and share["layer"].nunique() == 1:
+            yield _share(run, experiment, variant, share)
+
+
+def _share(run: Run, experiment: str, variant: str, rows: pd.DataFrame) -> Draft:
+    words = (f"{variant}, layer {_range(rows)}", sizes(rows))
+    panel = Panel("Share of the new word", words, "p(new) / (p(new) + p(old))", run.n_layers, zero=True)
+    title, caption = f"{panel.title} · {variant}", SHARES + written(experiment, variant)
+    return Draft(
+        f"{experiment}-{file_part(variant)}-share", experiment, title, caption, _dose(rows, panel), rows, False,
+        "its line would stay where the unsteered model is, or go no higher than the controls'.", variant,
+    )  # fmt: skip
 
 
 def _readings(rows: pd.DataFrame, variant: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from semhub.types import IMAGE
+from semhub.types import IMAGE, SOUND
 
 ESCAPES = {
     "\n": "\\n",
@@ -19,7 +19,7 @@ ESCAPES = {
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
 SPACE = "␣"
 EMPTY = "∅"
-PICTURE = "⟨picture⟩"
+WORDS = {IMAGE: "⟨picture⟩", SOUND: "⟨sound⟩"}
 
 
 def visible(text: str, spaces: bool = True) -> str:
@@ -49,8 +49,10 @@ def visible(text: str, spaces: bool = True) -> str:
 
 
 def pictured(text: str) -> str:
-    """A content's text with a word for each picture in it."""
-    return text.replace(IMAGE, PICTURE)
+    """A content's text with a word for each picture and each sound in it."""
+    for sign, word in WORDS.items():
+        text = text.replace(sign, word)
+    return text
 
 
 def shorten(text: str, limit: int) -> str:

@@ -1,4 +1,4 @@
-"""The words of the charts where an experiment's own say more than the general ones: what is read over a picture."""
+"""The words of the charts where an experiment has its own: what is read over a picture or a sound."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Reading:
     )
 
 
-def _over_a_picture(dominant: str, control: str, contrast: str, where: str) -> Reading:
+def _over_an_area(dominant: str, control: str, contrast: str, where: str) -> Reading:
     return Reading(
         dominant,
         control,
@@ -38,23 +38,29 @@ def _over_a_picture(dominant: str, control: str, contrast: str, where: str) -> R
 
 GENERAL = Reading()
 READINGS = {
-    "vision.lens_caption": _over_a_picture(
+    "vision.lens_caption": _over_an_area(
         "the caption's nouns",
         "another caption's nouns",
         "Caption's nouns minus another's",
         "nouns, mean over the picture's patches: those of its caption, and those of the caption least like it",
     ),
-    "vision.lens_segment": _over_a_picture(
+    "vision.lens_segment": _over_an_area(
         "the segment's label",
         "another label",
         "Label minus another label",
         "labels, mean over the patches more than half inside a segment: its own, and one of nothing in the picture",
     ),
-    "vision.lens_color": _over_a_picture(
+    "vision.lens_color": _over_an_area(
         "the picture's colour",
         "white",
         "Colour minus white",
         "colour words, mean over the patches of a picture of one colour: its own colour, and white",
+    ),
+    "audio.lens": _over_an_area(
+        "the label's word",
+        "a word of another label",
+        "Label's word minus another's",
+        "words, mean over the sound's positions: one of its label, and one of a label that shares no word with it",
     ),
 }
 

@@ -21,8 +21,11 @@ from semhub.figures.tables import finite
 from semhub.figures.text import pictured, shorten, visible
 from semhub.report.cells import cut, shaded
 from semhub.report.html import environment, stylesheet
+from semhub.report.layered import ROOM_ALONE, SCRIPT, shown_words, without_media
 from semhub.report.patches import patch_lines
-from semhub.report.picture import ROOM_ALONE, SCRIPT, picture_views, shown_words
+from semhub.report.picture import picture_views
+from semhub.report.sound import sound_views
+from semhub.report.strip import strip_lines
 from semhub.report.words import number
 
 SHADES = 10
@@ -33,18 +36,18 @@ EDGE = 10  # for the layer's number and the borders
 
 
 def grid_html(grid: Mapping[str, Any]) -> str:
-    """A self-contained page with one grid, its pictures first; hover, tap or focus a cell for its top tokens."""
-    pictures = picture_views(grid, room=ROOM_ALONE)
-    text = {key: value for key, value in grid.items() if key != "pictures"}
-    css = stylesheet(json.dumps(text, ensure_ascii=False) + shown_words(grid))
+    """A self-contained page with one grid, its pictures and sounds first; hover, tap or focus a cell for its tokens."""
+    pictures, sounds = picture_views(grid, room=ROOM_ALONE), sound_views(grid, room=ROOM_ALONE)
+    css = stylesheet(json.dumps(without_media(grid), ensure_ascii=False) + shown_words(grid))
     return (
         environment()
         .get_template("grid.html")
         .render(
             grid=view(grid, every=True),
             pictures=pictures,
+            sounds=sounds,
             css=css,
-            script=Markup(SCRIPT) if pictures else "",
+            script=Markup(SCRIPT) if pictures or sounds else "",
             title=pictured(str(grid.get("title", ""))),
         )
     )
@@ -113,13 +116,15 @@ class GridText:
         yield heading
         for one in grid.get("pictures") or ():
             yield from patch_lines(grid, one, options.max_width)
+        for one in grid.get("sounds") or ():
+            yield from strip_lines(grid, one, options.max_width)
         if not grid["tokens"]:
             yield Text(self._legend(console, False), style="dim")
             return
         n, layers = len(grid["tokens"]), list(grid["layers"])
         parts = self._parts(options.max_width - EDGE)
         rows = list(range(len(layers))) if len(parts) == 1 else thinned(layers)
-        if grid.get("pictures"):
+        if grid.get("pictures") or grid.get("sounds"):
             yield Text("text:")
         cuts = [f"the last {n - parts[0].start} of {n} positions"] if parts[0].start else []
         cuts += ["every other layer"] if len(rows) < len(layers) else []

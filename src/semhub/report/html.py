@@ -39,11 +39,14 @@ def stylesheet(text: str) -> Markup:
 
 
 def policy(css: str, script: str = "") -> str:
-    """The Content-Security-Policy: nothing from elsewhere, only this very stylesheet and this very script, if any."""
+    """The Content-Security-Policy: nothing from elsewhere, only this very stylesheet and this very script, if any.
+
+    Pictures, sounds and fonts lie in the page itself.
+    """
     allowed = f" script-src 'sha256-{_digest(script)}';" if script else ""
     return (
-        f"default-src 'none'; style-src 'sha256-{_digest(css)}';{allowed} img-src data:; font-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{_digest(css)}';{allowed} img-src data:; media-src data:; "
+        "font-src data:; base-uri 'none'; form-action 'none'"
     )
 
 

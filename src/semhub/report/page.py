@@ -17,7 +17,9 @@ from semhub.figures.tables import finite, reading_layer
 from semhub.report.doubts import doubts
 from semhub.report.grid import view
 from semhub.report.html import data_link, environment, stylesheet
-from semhub.report.picture import SCRIPT, picture_views, shown_words
+from semhub.report.layered import SCRIPT, shown_words, without_media
+from semhub.report.picture import picture_views
+from semhub.report.sound import sound_views
 from semhub.report.textscores import score_tables
 from semhub.report.words import MEASURES, PREDICTIONS, PUBLISHED, cell, count, dominant_line, number
 
@@ -66,7 +68,7 @@ def render(run: Run, figures: list[Figure]) -> str:
         .get_template("page.html")
         .render(
             css=stylesheet(_text(run, figures)),
-            script=Markup(SCRIPT) if any(spoke["patches"] for spoke in spokes) else "",
+            script=Markup(SCRIPT) if any(spoke["patches"] or spoke["sounds"] for spoke in spokes) else "",
             manifest=manifest,
             headline=_headline(manifest),
             dominant=dominant_line(manifest.get("dominant", {})),
@@ -83,8 +85,8 @@ def render(run: Run, figures: list[Figure]) -> str:
 
 
 def _text(run: Run, figures: list[Figure]) -> str:
-    """All text that the page can show, for the glyphs it needs; of the pictures' words only the nearest."""
-    grids = [{key: value for key, value in grid.items() if key != "pictures"} for grid in run.grids]
+    """All text that the page can show, for the glyphs it needs; of words over pictures and sounds only the nearest."""
+    grids = [without_media(grid) for grid in run.grids]
     words = json.dumps([dict(run.manifest), list(run.verdicts), grids], ensure_ascii=False, default=str)
     return words + "".join(figure.svg for figure in figures) + "".join(map(shown_words, run.grids))
 
@@ -134,9 +136,10 @@ def _spoke(run: Run, spoke: str, figures: list[Figure]) -> dict[str, Any]:
     experiments = [entry for entry in run.manifest.get("experiments", ()) if entry.get("spoke") == spoke]
     ids = [str(entry.get("id")) for entry in experiments]
     mine = [grid for grid in run.grids if str(grid.get("experiment", "")) in ids]
-    grids = [view(grid) for grid in mine if not grid.get("pictures")]
+    grids = [view(grid) for grid in mine if not grid.get("pictures") and not grid.get("sounds")]
     start = reading_layer(run, spoke)
     patches = [picture for grid in mine for picture in picture_views(grid, start)]
+    sounds = [sound for grid in mine for sound in sound_views(grid, start)]
     cells = {prediction: cell(run.verdict(spoke, prediction)) for prediction in PREDICTIONS}
     blocks = []
     for prediction in PREDICTIONS:
@@ -174,6 +177,7 @@ def _spoke(run: Run, spoke: str, figures: list[Figure]) -> dict[str, Any]:
         "blocks": blocks,
         "pictures": pictures,
         "patches": patches,
+        "sounds": sounds,
         "grids": grids[:GRIDS_AT_ONCE],
         "more_grids": grids[GRIDS_AT_ONCE:],
     }
@@ -220,18 +224,33 @@ def _experiment(run: Run, entry: Mapping[str, Any], figures: list[Figure]) -> di
             }
             for case in cases
         ],
+        "variants": _variants(entry, cases),
         "tables": score_tables(run, name),
         "groups": [list(group) for _, group in groupby(shown, key=lambda figure: str(figure["group"]))],
         "more": [figure for figure in mine if not figure["main"]],
     }
 
 
+def _variants(entry: Mapping[str, Any], cases: list[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The parts of the sets' names that were run, each with what it means."""
+    run = {part.split("=")[0] for case in cases for part in str(case.get("variant", "")).split("/")}
+    known = dict(entry.get("variants") or {})
+    return [(name, str(meaning)) for name, meaning in known.items() if name in run]
+
+
 def _thumbnail(picture: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not picture:
         return None
     width, height = int(picture["width"]), int(picture["height"])
-    shown = round(EXAMPLE_SIDE * width / max(width, height))
-    return {"uri": Markup(escape(picture["uri"])), "width": width, "height": height, "shown": max(1, shown)}
+    shown = max(1, round(EXAMPLE_SIDE * width / max(width, height)))
+    alt = str(picture.get("alt") or "the picture of this case")
+    return {
+        "uri": Markup(escape(picture["uri"])),
+        "width": width,
+        "height": height,
+        "shown": shown,
+        "alt": alt,
+    }
 
 
 def _figure(figure: Figure) -> dict[str, Any]:

@@ -23,7 +23,7 @@ OFTEN_CELL = 16
 
 def patch_lines(grid: Mapping[str, Any], picture: Mapping[str, Any], width: int) -> Iterator[Text | Table]:
     """What is shown, the table, and which words are nearest most often."""
-    n, layers = len(picture["positions"]), _few(len(grid["layers"]))
+    n, layers = len(picture["positions"]), few(len(grid["layers"]))
     known = bool(picture["rows"] and picture["columns"])
     room = max(1, (width - EDGE) // (CELL + GAP))
     across = int(picture["columns"]) if known else min(room, max(1, n))
@@ -33,10 +33,10 @@ def patch_lines(grid: Mapping[str, Any], picture: Mapping[str, Any], width: int)
     rows = range(0, down, max(step if known else 1, -(-down // ROWS)))
     yield Text(_what(picture, grid, layers, columns, rows, known))
     yield _table(grid, picture, layers, rows, columns, across, known)
-    yield from _often(grid, picture, layers, width)
+    yield from often(grid, picture, layers, width)
 
 
-def _few(n_layers: int) -> list[int]:
+def few(n_layers: int) -> list[int]:
     """Rows of a few layers, evenly spaced, the last among them."""
     if n_layers <= LAYERS:
         return list(range(n_layers))
@@ -65,13 +65,13 @@ def _what(
 
 def _every(rows: int, columns: int) -> str:
     if rows == columns:
-        return f"{_nth(rows)} row and column"
+        return f"{nth(rows)} row and column"
     return " and ".join(
-        f"{_nth(step)} {name}" for step, name in ((rows, "row"), (columns, "column")) if step > 1
+        f"{nth(step)} {name}" for step, name in ((rows, "row"), (columns, "column")) if step > 1
     )
 
 
-def _nth(step: int) -> str:
+def nth(step: int) -> str:
     return {2: "2nd", 3: "3rd"}.get(step, f"{step}th")
 
 
@@ -114,14 +114,15 @@ def _cell(
     return shaded(name, CELL, picture["p"][layer][patch][0], language is not None and language == dominant)
 
 
-def _often(
-    grid: Mapping[str, Any], picture: Mapping[str, Any], layers: Sequence[int], width: int
+def often(
+    grid: Mapping[str, Any], one: Mapping[str, Any], layers: Sequence[int], width: int
 ) -> Iterator[Text]:
-    n = len(picture["positions"])
+    """The words that are nearest at most positions of a picture or a sound, a line for each of these rows of layers."""
+    n = len(one["positions"])
     for layer in layers:
-        nearest = Counter(patch[0] for patch in picture["top"][layer])
+        nearest = Counter(tops[0] for tops in one["top"][layer])
         said = [
-            f"{cut(visible(str(picture['words'][word][0])), OFTEN_CELL).plain} {count / n:.0%}"
+            f"{cut(visible(str(one['words'][word][0])), OFTEN_CELL).plain} {count / n:.0%}"
             for word, count in nearest.most_common(OFTEN)
         ]
         line = Text(f"layer {grid['layers'][layer]}, nearest most often: {', '.join(said)}", no_wrap=True)

@@ -1,35 +1,19 @@
-"""A picture with its patches tinted and labelled by the nearest token, one layer at a time.
-
-The page holds one layer as SVG and all shown layers packed: for each layer, patch and rank a place in the table of
-words (little-endian) and one byte, 255 * sqrt(p). picture.js unpacks them when the slider is moved.
-"""
+"""A picture with its patches tinted and labelled by the nearest token, one layer at a time (see layered.py)."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup, escape
-from rich.cells import cell_len, set_cell_size
 
-from semhub.figures.mass import language_name
-from semhub.figures.pictures import middle
-from semhub.figures.text import pictured, shorten, visible
-from semhub.report.words import number
+from semhub.report.layered import ROOM, fitted, layered
 
-SCRIPT = (Path(__file__).parent / "picture.js").read_text(encoding="utf-8")
-SHADES = 10
-TITLE = 90
 WIDTH, WIDEST, NARROWEST, LOWEST = 860, 72, 26, 16  # pixels: of the picture, and of a patch
 LISTED = 16  # patches in a row where nobody knows their places
 LISTED_WIDTH, LISTED_HEIGHT = 52, 22
 WHOLE = (0.0, 0.0, 1.0, 1.0)
-ROOM = 150_000  # packed bytes of one picture in a report
-ROOM_ALONE = 3_000_000  # in a page of its own
 
 
 def picture_views(
@@ -40,15 +24,6 @@ def picture_views(
     layer: shown at first, the middle one by default. room: packed bytes at most, layers are left out to keep to it.
     """
     return [_view(grid, one, layer, room) for one in grid.get("pictures") or ()]
-
-
-def shown_words(grid: Mapping[str, Any]) -> str:
-    """The nearest tokens of every layer, whose glyphs a page needs; those further down show in the reader's fonts."""
-    words = []
-    for one in grid.get("pictures") or ():
-        nearest = {patch[0] for layer in one["top"] for patch in layer if patch}
-        words += [str(one["words"][index][0]) for index in sorted(nearest)]
-    return "".join(words)
 
 
 @dataclass(frozen=True)
@@ -103,33 +78,20 @@ class _Cells:
         }
 
     def cut(self, text: str) -> str:
-        """The text as far as a patch has room, in units of half a square character."""
-        room = max(2, int(0.98 * self.width / (0.6 * self.font)))
-        return text if cell_len(text) <= room else set_cell_size(text, room - 1).rstrip() + "…"
+        """The text as far as a patch has room."""
+        return fitted(text, self.width, self.font)
 
 
 def _view(
     grid: Mapping[str, Any], picture: Mapping[str, Any], layer: int | None, room: int
 ) -> dict[str, Any]:
-    cells, layers = _Cells.of(picture), [int(one) for one in grid["layers"]]
-    words = [visible(str(word)) for word, _ in picture["words"]]
-    names = [language_name(str(language or "")) for _, language in picture["words"]]
-    dominant = language_name(str(grid.get("dominant") or ""))
-    kept = _kept(picture, len(layers), room)
-    start = min(kept, key=lambda row: abs(layers[row] - middle(layers, layer)))
-    languages = sorted(set(names) | {""})
-    cut = [cells.cut(word) for word in words]
-    wide = 2 if len(words) <= 0xFFFF else 3
+    cells = _Cells.of(picture)
+    found = layered(grid, picture, layer, room, cells.cut)
     drawn = picture.get("picture") or {}
     places = bool(picture["rows"] and picture["columns"])
     box = tuple(picture.get("box") or WHOLE) if places else WHOLE
-    patches = picture["top"][start]
     return {
-        "title": shorten(visible(pictured(str(grid.get("title", ""))), spaces=False), TITLE),
-        "experiment": str(grid.get("experiment", "")),
-        "case_id": str(grid.get("case_id", "")),
-        "lens": str(grid.get("lens", "")),
-        "dominant": dominant,
+        **found,
         "uri": Markup(escape(drawn.get("uri") or "")),
         "picture_width": int(drawn.get("width") or 1),
         "picture_height": int(drawn.get("height") or 1),
@@ -137,55 +99,9 @@ def _view(
         "placed": places,
         "rows": cells.rows,
         "columns": cells.columns,
-        "n": len(picture["positions"]),
         "elsewhere": int(picture.get("elsewhere") or 0),
         "around": {name: Markup(value) for name, value in cells.around(box).items()},
         "cropped": tuple(box) != WHOLE,
         "font": cells.font,
-        "layer": layers[start],
-        "last": layers[-1],
-        "start": kept.index(start),
-        "n_shown": len(kept),
-        "all_layers": len(kept) == len(layers),
-        "cells": [
-            {
-                **cells.place(index),
-                "kind": _kind(ps, bool(tops) and bool(dominant) and names[tops[0]] == dominant),
-                "text": Markup(escape(cut[tops[0]])) if tops else "",
-                "tip": Markup(escape(_tip(tops, ps, words))),
-            }
-            for index, (tops, ps) in enumerate(zip(patches, picture["p"][start], strict=True))
-        ],
-        "packed": Markup(_packed(picture, kept, wide)),
-        "wide": wide,
-        "k": max((len(patch) for row in kept for patch in picture["top"][row]), default=0),
-        "layers": " ".join(str(layers[row]) for row in kept),
-        "words": Markup(escape("\n".join(words))),
-        "cut": Markup(escape("\n".join("" if a == b else b for a, b in zip(words, cut, strict=True)))),
-        "languages": Markup(escape("\n".join(languages))),
-        "spoken": " ".join(str(languages.index(name)) for name in names),
+        "cells": [{**cells.place(index), **cell} for index, cell in enumerate(found["cells"])],
     }
-
-
-def _kept(picture: Mapping[str, Any], n_layers: int, room: int) -> list[int]:
-    """The rows of layers that fit, evenly spaced and with the last."""
-    size = 3 * sum(len(patch) for patch in picture["top"][-1]) if n_layers else 1
-    step = max(1, -(-n_layers * size // room))
-    return list(range(n_layers))[::-1][::step][::-1]
-
-
-def _kind(ps: Sequence[float], dominant: bool) -> str:
-    shade = round(SHADES * min(1.0, max(0.0, ps[0]))) if ps else 0
-    return f"s{shade}{' dom' if dominant else ''}"
-
-
-def _tip(tops: Sequence[int], ps: Sequence[float], words: Sequence[str]) -> str:
-    return ", ".join(f"{words[word]} {number(p)}" for word, p in zip(tops, ps, strict=True))
-
-
-def _packed(picture: Mapping[str, Any], kept: Sequence[int], wide: int) -> str:
-    words = np.array([picture["top"][row] for row in kept], dtype=np.uint32)
-    share = np.array([picture["p"][row] for row in kept], dtype=np.float64)
-    bytes_of = [(words >> (8 * place)) & 0xFF for place in range(wide)]
-    bytes_of.append(np.rint(255 * np.sqrt(np.clip(share, 0, 1))))
-    return base64.b64encode(np.stack(bytes_of, axis=-1).astype(np.uint8).tobytes()).decode()

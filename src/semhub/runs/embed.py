@@ -1,4 +1,4 @@
-"""Pictures as small data URIs, so that a run's tables and its page show them without their files."""
+"""Pictures and sounds as small data URIs, so that a run's tables and its page show them without their files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 
 from semhub.models.base import Adapter, Encoded
 from semhub.pictures import mask_png, open_picture, png, size
-from semhub.types import Area, Content, Image
+from semhub.runs.spectrogram import spectrogram
+from semhub.sounds import open_sound, seconds, wav
+from semhub.types import Area, Content, Image, Sound
 
 SIDE = 448  # pixels of the longer side, about what the models themselves see
 QUALITY = 80
@@ -19,6 +21,13 @@ FADED = (255, 255, 255)
 KEPT = 64  # of 255: how much is left of what lies outside a mask
 CLOSE = 0.03  # of a patch: how well the edges of the patch grid are found
 WHOLE = (0.0, 0.0, 1.0, 1.0)
+RATE = 16_000  # samples in a second of a clip that can be played, 16 bits each: 43 kB as a data URI
+PLAYED = 10.0  # seconds of it
+SKETCH = (320, 96)  # pixels of a spectrogram that stands for a sound
+DRAWN, MOST_DRAWN = (
+    30.0,
+    120.0,
+)  # seconds of the spectrogram: where it is not known what the model hears, and ever
 
 
 def embedded(image: Image, side: int = SIDE, area: Area | None = None) -> dict[str, Any]:
@@ -39,7 +48,7 @@ def embedded(image: Image, side: int = SIDE, area: Area | None = None) -> dict[s
     picture.save(out, format="JPEG", quality=QUALITY)
     kind, data = min(("png", png(picture)), ("jpeg", out.getvalue()), key=lambda one: len(one[1]))
     return {
-        "uri": f"data:image/{kind};base64,{base64.b64encode(data).decode()}",
+        "uri": _uri(f"image/{kind}", data),
         "width": width,
         "height": height,
     }
@@ -55,6 +64,46 @@ def embed_pictures(
     for one, (at, image) in zip(found["pictures"], content.images, strict=True):
         one["picture"] = embedded(image)
         one["box"] = [round(edge, 4) for edge in covered(adapter, encoded, at, size(image))]
+
+
+def embedded_sound(sound: Sound, drawn: float = DRAWN, played: float = PLAYED) -> dict[str, Any]:
+    """`uri`: the first `played` seconds as a WAV file, and how many they are under `played`; `seconds`: of the whole.
+
+    spectrogram: `uri` (PNG) of the first `drawn` seconds, the `seconds` its width stands for, `top`: its highest
+    frequency in Hz. Raises DataError for a sound that cannot be read.
+    """
+    samples = open_sound(sound, RATE, max(drawn, played))
+    heard = samples[: round(played * RATE)]
+    picture, width = spectrogram(samples[: max(1, round(drawn * RATE))], RATE)
+    return {
+        "uri": _uri("audio/wav", wav(heard, RATE)),
+        "played": round(len(heard) / RATE, 3),
+        "seconds": round(max(seconds(sound), len(samples) / RATE), 3),
+        "spectrogram": {"uri": _uri("image/png", picture), "seconds": round(width, 3), "top": RATE // 2},
+    }
+
+
+def drawn_sound(sound: Sound) -> dict[str, Any]:
+    """A sound as the picture of one case: `uri` of its spectrogram, `width`, `height` and `alt`, what it shows."""
+    found, shown = spectrogram(open_sound(sound, RATE, DRAWN), RATE)
+    sketch = open_picture(Image(data=found)).convert("L").resize(SKETCH)
+    return {
+        "uri": _uri("image/png", png(sketch)),
+        "width": SKETCH[0],
+        "height": SKETCH[1],
+        "alt": f"the sound of this case as a spectrogram, {shown:.1f} s",
+    }
+
+
+def embed_sounds(content: Content, found: dict[str, Any], played: float = PLAYED) -> None:
+    """Adds to each sound of a grid its `clip`: what can be played, and the spectrogram of what the model hears."""
+    for one, (_, sound) in zip(found["sounds"], content.sounds, strict=True):
+        drawn = max((end for _, end in one["times"]), default=DRAWN) if one["times"] else DRAWN
+        one["clip"] = embedded_sound(sound, min(drawn, MOST_DRAWN), played)
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def covered(

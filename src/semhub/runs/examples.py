@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from semhub.figures.text import pictured
-from semhub.runs.embed import embedded
+from semhub.runs.embed import drawn_sound, embedded
 from semhub.types import (
     Area,
     CaseSet,
     Content,
     Direction,
+    Image,
     LensCase,
     LensSet,
     Pair,
@@ -19,6 +20,7 @@ from semhub.types import (
     Place,
     PromptSet,
     RowDifference,
+    Sound,
     SteerCase,
     SteerSet,
 )  # fmt: skip
@@ -103,14 +105,21 @@ def _placed(what: str, place: Place) -> dict[str, Any]:
     if place.area is None:
         label = f"text, {what} before {READ_HERE}"
         return {**_shown("", place.content), **_row(label, _marked(place.content, place.at))}
-    part = "where the picture is not faded" if place.area.mask else "at all patches of the picture"
+    sounds = {at for at, _ in place.content.sounds}
+    part = "at all positions of the sound" if place.area.at in sounds else "at all patches of the picture"
+    part = "where the picture is not faded" if place.area.mask else part
     return _shown(f"{what} {part}", place.content, place.area)
 
 
 def _shown(label: str, content: Content, area: Area | None = None) -> dict[str, Any]:
-    """The text, with the picture that the area is of, or else the first."""
-    wanted = [image for at, image in content.images if area is None or at == area.at]
-    return {**_row(label, content.text), **({"picture": embedded(wanted[0], SIDE, area)} if wanted else {})}
+    """The text, with the picture or sound that the area is of, or else the first."""
+    every: tuple[tuple[int, Image | Sound], ...] = (*content.images, *content.sounds)
+    wanted = [one for at, one in every if area is None or at == area.at]
+    row = _row(label, content.text)
+    if not wanted:
+        return row
+    first = wanted[0]
+    return {**row, "picture": embedded(first, SIDE, area) if isinstance(first, Image) else drawn_sound(first)}
 
 
 def _row(label: str, text: str) -> dict[str, Any]:

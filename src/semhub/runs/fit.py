@@ -1,4 +1,4 @@
-"""Case sets without what a model cannot take: contents too long, without a single token, or with a broken picture."""
+"""Case sets without what a model cannot take: contents too long, without a token, or with a broken picture or sound."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from semhub.errors import DataError
 from semhub.models.base import Adapter
 from semhub.pictures import open_picture
 from semhub.runs.plan import compared, contents
-from semhub.types import CaseSet, Content, Image, Kept, LensSet, PairSet, PromptSet, SteerSet
+from semhub.sounds import level
+from semhub.types import CaseSet, Content, Image, Kept, LensSet, PairSet, PromptSet, Sound, SteerSet
 
 REASON = "longer than the model's positions, or without a token"
 BROKEN = "a picture that cannot be read"
+BROKEN_SOUND = "a sound that cannot be read"
+JUDGED = 60.0  # seconds of a sound that must be readable: about the longest that models hear
 T = TypeVar("T")
 
 
@@ -60,6 +63,7 @@ def _without(
 def _unfit(adapter: Adapter, every: list[Content], special_tokens: bool) -> dict[Content, str]:
     """content -> why the model cannot take it."""
     bad = {one: BROKEN for one in every if any(_broken(image) for _, image in one.images)}
+    bad |= {one: BROKEN_SOUND for one in every if any(_broken_sound(sound) for _, sound in one.sounds)}
     rest = [one for one in every if one not in bad]
     try:
         adapter.encode(rest, special_tokens=special_tokens)
@@ -73,6 +77,16 @@ def _broken(image: Image) -> bool:
     """Whether a picture cannot be decoded; several sets show the same ones."""
     try:
         open_picture(image)
+    except DataError:
+        return True
+    return False
+
+
+@lru_cache(maxsize=2**12)
+def _broken_sound(sound: Sound) -> bool:
+    """Whether the beginning of a sound cannot be decoded."""
+    try:
+        level(sound, JUDGED)
     except DataError:
         return True
     return False

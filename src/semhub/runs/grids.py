@@ -1,4 +1,4 @@
-"""Example grids for the report: ten spread over the experiments that read text, and three with a picture."""
+"""Example grids for the report: ten texts spread over the experiments, three pictures and three sounds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from semhub.measures.grid import grid
 from semhub.measures.trend import TokenLanguages
 from semhub.models.base import Adapter
 from semhub.runs.config import RunConfig
-from semhub.runs.embed import embed_pictures
+from semhub.runs.embed import embed_pictures, embed_sounds
 from semhub.runs.plan import Built
 from semhub.runs.store import Store
 from semhub.types import CaseSet, Content, LensSet, PairSet, PromptSet, SteerSet
 
 EXAMPLES = 10
-PICTURES = 3
+SHOWN = 3  # pictures, and sounds
 TOKENS_SHOWN = 48
 Source = tuple[CaseSet, list[tuple[str, Content]]]
 
@@ -44,6 +44,7 @@ def write_grids(
             found[key] = found[key][:TOKENS_SHOWN]
         found["cells"] = [row[:TOKENS_SHOWN] for row in found["cells"]]
         embed_pictures(adapter, content, found, case_set.special_tokens)
+        embed_sounds(content, found)
         names = {
             "experiment": case_set.experiment,
             "case_id": case_id,
@@ -54,23 +55,27 @@ def write_grids(
 
 
 def _examples(built: Sequence[Built]) -> list[tuple[CaseSet, str, Content]]:
-    """One text from each source in turn until there are ten; after them three pictures in the same way.
-
-    Pictures come from the deciding set that reads at their patches, else from others that do, if there are any.
-    """
+    """One text from each source in turn until there are ten; after them three pictures and three sounds in this way."""
     texts: list[Source] = []
     pictures: list[Source] = []
-    others: list[Source] = []
+    sounds: list[Source] = []
     for item in built:
         for one in item.sets:
             examples = _distinct(one)
             if any(content.images for _, content in examples):
-                (pictures if isinstance(one, LensSet) else others).append((one, examples))
+                pictures.append((one, examples))
+            elif any(content.sounds for _, content in examples):
+                sounds.append((one, examples))
             elif not isinstance(one, LensSet | PairSet | PromptSet) or one.deciding:
                 texts.append((one, examples))
-    deciding = [source for source in pictures if getattr(source[0], "deciding", False)]
     chosen = sorted(_in_turn(texts, EXAMPLES), key=lambda example: example[0].experiment)
-    return [*chosen, *_in_turn(deciding or pictures or others, PICTURES)]
+    return [*chosen, *_in_turn(_read_over(pictures), SHOWN), *_in_turn(_read_over(sounds), SHOWN)]
+
+
+def _read_over(sources: Sequence[Source]) -> Sequence[Source]:
+    """The deciding sets that are read over pictures or sounds, else others that are, if there are any."""
+    read = [source for source in sources if isinstance(source[0], LensSet)]
+    return [source for source in read if getattr(source[0], "deciding", False)] or read or sources
 
 
 def _in_turn(sources: Sequence[Source], n: int) -> list[tuple[CaseSet, str, Content]]:

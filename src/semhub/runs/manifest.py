@@ -76,6 +76,7 @@ def describe(config: RunConfig, prepared: Prepared, command: str, started: float
                 "title": item.experiment.title,
                 "question": item.experiment.question,
                 "if_false": item.experiment.if_false,
+                "variants": dict(item.experiment.variants),
                 "deciding": [
                     one.variant
                     for one in item.sets

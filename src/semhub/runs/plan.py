@@ -21,7 +21,10 @@ from semhub.types import (
     SteerSet,
 )  # fmt: skip
 
-UNTAKEN = {"image": "this model takes no pictures"}  # why an experiment is left out, by what it needs
+UNTAKEN = {  # why an experiment is left out, by what it needs
+    "image": "this model takes no pictures",
+    "audio": "this model takes no sounds",
+}
 TWIN_PAIRS = 300  # that a twin is compared on: there are 38 of them by default
 TWIN_PAIRS_WITH_NEAR_MISSES = 100  # where it runs through the near misses too
 

@@ -177,6 +177,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             " stay inside the band of shuffled pairs, and a changed operand would make no difference."
         ),
         build=similarity,
+        variants={"all": "every expression", **continuations.FORMS},
     ),
     Experiment(
         id="arithmetic.lens",
@@ -192,6 +193,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             " the other number words."
         ),
         build=lens,
+        variants={"all": "every expression", "addition": "sums alone", "multiplication": "products alone"},
     ),
     Experiment(
         id="arithmetic.trajectory",
@@ -204,6 +206,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         ),
         if_false="The paths would never come near the number words.",
         build=trajectory,
+        variants={"addition": "sums alone"},
     ),
     Experiment(
         id="arithmetic.steer",
@@ -219,5 +222,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "another step in words, or with another sum's step, or the text would fall apart."
         ),
         build=steer,
+        variants={"addition": "sums alone"},
     ),
 )

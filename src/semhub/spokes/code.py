@@ -323,6 +323,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "the model would do as well, because the two share names and numbers."
         ),
         build=similarity,
+        variants={"all": "every program", **continuations.FORMS},
     ),
     Experiment(
         id="code.lens_and",
@@ -338,6 +339,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "between a call's arguments, where nothing is listed."
         ),
         build=lens_and,
+        variants={
+            "list_comma": "at the commas of lists",
+            "call_comma": "at the commas between a call's arguments",
+        },
     ),
     Experiment(
         id="code.lens_role",
@@ -355,6 +360,14 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "are hardly ever written in the program."
         ),
         build=lens_role,
+        variants={
+            "all": "arguments by place in calls of plain names",
+            "builtins": "those of them that call Python's own functions",
+            "defined": "those of them that call what the program defines",
+            "keywords": "arguments given by name",
+            "methods": "arguments of methods",
+            "whole_words": "as `all`, for parameters of any number of tokens",
+        },
     ),
     Experiment(
         id="code.steer",
@@ -370,5 +383,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "or of words that have nothing to do with ranges, or the text would fall apart."
         ),
         build=steer,
+        variants={"range": "calls of range with one argument"},
     ),
 )

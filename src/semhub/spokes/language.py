@@ -300,6 +300,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             " would do as well."
         ),
         build=similarity,
+        variants={
+            "all": "every pair",
+            "zero_overlap": "pairs that share no word and no digit, without punctuation",
+            **continuations.FORMS,
+        },
     ),
     Experiment(
         id="language.lens",
@@ -315,6 +320,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "probable than the translations of the other words."
         ),
         build=lens,
+        variants={"best_gloss": "the best of all glosses of a word, as in the paper"},
     ),
     Experiment(
         id="language.trend",
@@ -342,5 +348,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "with the change of another word, or with another sentence's change, or the text would fall apart."
         ),
         build=steer,
+        variants={
+            "words": "one word of a sentence is changed",
+            "good-bad": "the paper's: the direction from bad to good while a review is continued",
+        },
     ),
 )

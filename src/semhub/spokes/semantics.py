@@ -327,6 +327,13 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "another meaning, or its own form would be no closer than that of any other sentence."
         ),
         build=similarity,
+        variants={
+            "all": "every sentence and its form",
+            "names_swapped": "near misses are the same form with its two names swapped",
+            "names_swapped_shuffled": "near misses have their conjuncts shuffled too",
+            "names_swapped_both_shuffled": "form and near miss have their conjuncts in one random order",
+            **continuations.FORMS,
+        },
     ),
     Experiment(
         id="semantics.lens",
@@ -342,5 +349,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "for the other roles."
         ),
         build=lens,
+        variants={
+            "all": "every role",
+            "in_context": "against the roles that stand earlier in the form",
+            "gold": "names of that role, against its words elsewhere",
+        },
     ),
 )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from semhub.data import captioned, coco, images, micropictures, picture_steer
 from semhub.data.captioned import Picture, Pictures
-from semhub.data.continuations import suffix
+from semhub.data.continuations import FORMS, suffix
 from semhub.data.items import NOT_SAMPLED, merge, subsample
 from semhub.data.terms import terms
 from semhub.errors import UsageError
@@ -285,6 +285,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "bag of the picture's words tells those of another colour or thing."
         ),
         build=similarity,
+        variants={
+            "all": "every picture",
+            "asked": "the picture after a question, the caption alone",
+            **FORMS,
+        },
         needs="image",
     ),
     Experiment(
@@ -301,6 +306,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "than white is."
         ),
         build=lens_color,
+        variants={
+            "paper": "the paper's four colors",
+            "shades": "many shades of all colors but white",
+        },
         needs="image",
     ),
     Experiment(
@@ -317,6 +326,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "the other picture's."
         ),
         build=lens_caption,
+        variants={"nouns": "every noun of a caption, over the whole picture"},
         needs="image",
     ),
     Experiment(
@@ -330,6 +340,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         ),
         if_false="The name of what is there would be no more probable there than a name drawn at random.",
         build=lens_segment,
+        variants={"segments": "the label of every masked thing, over its mask"},
         needs="image",
     ),
     Experiment(
@@ -346,6 +357,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "size or of other colours' words, or the text would fall apart."
         ),
         build=steer,
+        variants={
+            "two_colors": "the paper's question and way of writing, at its layer and all after it",
+            "thing": "which thing has the color of a half",
+        },
         needs="image",
     ),
 )

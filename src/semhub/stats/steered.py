@@ -19,7 +19,7 @@ from semhub.stats.dose import HYPOTHESIS, LOSS, LOSS_OVER, MEASURE, OVER
 from semhub.stats.tables import Steered, VariantTable
 
 PERPLEXITY = "perplexity"
-TEXT = ("success", "unchanged", "other", "unparseable", PERPLEXITY)
+TEXT = ("success", "unchanged", "other", "unparseable", "share", PERPLEXITY)
 WRONG_WAY = "moved_wrong_way"
 OVERS = {MEASURE: OVER, LOSS: LOSS_OVER}
 INTERVAL = f"cluster bootstrap, expanded percentile {LEVEL:.0%}"

@@ -33,6 +33,9 @@ DECIDING = {
     ("vision", "P1"): "vision.similarity",
     ("vision", "P2"): "vision.lens_caption",
     ("vision", "P3"): "vision.steer",
+    ("audio", "P1"): "audio.similarity",
+    ("audio", "P2"): "audio.lens",
+    ("audio", "P3"): "audio.steer",
 }
 PREDICTIONS = ("P1", "P2", "P3")
 

@@ -1,8 +1,9 @@
 for (const box of document.querySelectorAll(".patchbox")) {
-  const { packed, words, cut, languages, spoken, layers, wide, k, columns, dominant, placed } = box.dataset;
+  const { packed, words, cut, languages, spoken, layers, wide, k, columns, dominant, placed, places, starts, ends } = box.dataset;
   const bytes = atob(packed), names = words.split("\n"), short = cut.split("\n"), tongues = languages.split("\n");
   const spoke = spoken.split(" "), layer = layers.split(" "), ranks = +k, size = +wide + 1, across = +columns;
-  const svg = box.querySelector(".patches"), patches = [...svg.querySelectorAll("g")];
+  const named = places ? places.split("\n") : [];
+  const svg = box.querySelector(".patches, .clip"), patches = [...svg.querySelectorAll("g")];
   const slider = box.querySelector("input[type=range]"), told = box.querySelector("output");
   const where = box.querySelector(".where"), list = box.querySelector(".tops");
   let chosen = -1;
@@ -16,8 +17,8 @@ for (const box of document.querySelectorAll(".patchbox")) {
   const tell = () => {
     patches.forEach((one, i) => one.classList.toggle("chosen", i === chosen));
     if (chosen < 0) return;
-    const place = placed ? `row ${Math.floor(chosen / across)}, column ${chosen % across}` : `position ${chosen}`;
-    where.textContent = `layer ${layer[slider.value]}, ${place}`;
+    const lies = placed ? `row ${Math.floor(chosen / across)}, column ${chosen % across}` : `position ${chosen}`;
+    where.textContent = `layer ${layer[slider.value]}, ${named[chosen] || lies}`;
     list.replaceChildren(...tops(chosen).map(({ word, p }) => {
       const item = document.createElement("li"), token = document.createElement("bdi"), share = document.createElement("i");
       token.textContent = names[word];
@@ -54,6 +55,23 @@ for (const box of document.querySelectorAll(".patchbox")) {
     else if (patches[chosen + step]) chosen += step;
     tell();
   });
+  const audio = box.querySelector("audio");
+  if (audio && starts) {
+    const from = starts.split(" ").map(Number), to = ends.split(" ").map(Number);
+    const follow = () => {
+      const now = audio.currentTime, heard = !audio.paused && !audio.ended;
+      patches.forEach((one, i) => one.classList.toggle("now", heard && from[i] <= now && now < to[i]));
+      if (heard) requestAnimationFrame(follow);
+    };
+    const play = () => {
+      if (chosen < 0) return;
+      audio.currentTime = from[chosen];
+      audio.play();
+    };
+    audio.addEventListener("play", follow);
+    svg.addEventListener("dblclick", play);
+    svg.addEventListener("keydown", (event) => event.key === "Enter" && play());
+  }
   slider.addEventListener("input", draw);
   box.classList.add("live");
   draw();
