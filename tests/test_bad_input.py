@@ -49,8 +49,8 @@ WRONG_USE = [
     (["run", "--engine", "ray"], "--engine ray", "--shard I/N"),
     (["run", "--spoke", "smell"], "unknown spoke 'smell'", "arithmetic, audio, code, language"),
     (
-        ["run", "--experiment", "audio.steer"],
-        "unknown experiment 'audio.steer'",
+        ["run", "--experiment", "audio.trend"],
+        "unknown experiment 'audio.trend'",
         "semhub list experiments",
     ),
     (["run", "--spoke", "language", "--experiment", "arithmetic.lens"], "no experiment is left", "language"),
