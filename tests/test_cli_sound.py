@@ -115,6 +115,26 @@ def test_a_model_of_text_or_of_pictures_takes_no_sound(file: Path, capfd: Captur
         one_line(answer, 2, "takes no sounds", "audio-language model")
 
 
+def test_what_is_not_heard_is_said(capfd: Capture, tmp_path: Path) -> None:
+    (tmp_path / "long.wav").write_bytes(clip(40.0))
+    answer = semhub(capfd, "lens", cached_sound_checkpoint(FAMILY), TEXT, "--audio", tmp_path / "long.wav")
+    assert answer.status == 0
+    assert re.search(r"positions, 40 s; they carry the first \d+(\.\d+)? s", " ".join(answer.out.split()))
+
+
+def test_steering_takes_no_sounds(model: Adapter, capfd: Capture) -> None:
+    with pytest.raises(public.UsageError, match="the text says <audio>: only texts are taken here"):
+        public.patch(model, "<audio> a", "b", layer=1)
+    options = ["--words", "--add", "a", "--sub", "b", "--layer", "1", "--strength", "1"]
+    answer = semhub(capfd, "steer", cached_sound_checkpoint(FAMILY), "<audio> a", *options)
+    one_line(answer, 2, "<audio>", "only texts")
+
+
+def test_samples_are_given_as_a_file() -> None:
+    with pytest.raises(public.UsageError, match=r"not ndarray: samples are given as semhub\.sounds\.wav"):
+        content_of("x", None, [np.zeros(8)])  # type: ignore[list-item]
+
+
 def test_without_sounds_python_reads_the_text_as_it_is() -> None:
     model = public.load(str(cached_checkpoint("llama")))
     assert "".join(public.lens(model, "<audio>").data["tokens"]).endswith("<audio>")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from semhub.errors import UsageError
@@ -55,6 +55,13 @@ def _check(mark: str, given: int, said: int) -> None:
     )
 
 
+def refuse_marked(text: str, takes: Collection[str]) -> None:
+    """Raises UsageError for a mark of what the model takes, where texts alone are read."""
+    for mark, sense in ((IMAGE_MARK, "image"), (AUDIO_MARK, "audio")):
+        if mark in text and sense in takes:
+            raise UsageError(f"the text says {mark}: only texts are taken here, no pictures and no sounds.")
+
+
 def _picture(one: Picture) -> Image:
     made = (
         one if isinstance(one, Image) else Image(data=one) if isinstance(one, bytes) else Image(path=str(one))
@@ -64,6 +71,11 @@ def _picture(one: Picture) -> Image:
 
 
 def _sound(one: Clip) -> Sound:
+    if not isinstance(one, str | Path | bytes | Sound):
+        raise UsageError(
+            f"a sound is a path, a file's bytes or a semhub.types.Sound, not {type(one).__name__}: samples are given "
+            "as semhub.sounds.wav(samples, rate)."
+        )
     made = (
         one if isinstance(one, Sound) else Sound(data=one) if isinstance(one, bytes) else Sound(path=str(one))
     )

@@ -90,11 +90,12 @@ def seconds(sound: Sound) -> float:
 
 
 def level(sound: Sound, longest: float | None = None) -> Level:
-    """How loud its first `longest` seconds are, before channels are averaged. Raises DataError as `open_sound`."""
+    """How loud its first `longest` seconds are: the peak of the mean of the channels, the clipping of each. Raises
+    DataError as `open_sound`."""
     peak, clipped, length, n_samples = 0.0, 0, 0, 0
     with _opened(sound) as stream:
         for block in stream.first(None if longest is None else math.ceil(longest * stream.rate)):
-            peak = max(peak, float(np.abs(block).max()))
+            peak = max(peak, float(np.abs(block.mean(axis=1)).max()))
             high, low = block >= FULL_SCALE, block <= -FULL_SCALE
             clipped += int((high[1:] & high[:-1]).sum() + (low[1:] & low[:-1]).sum())
             length += len(block)

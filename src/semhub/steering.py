@@ -21,6 +21,7 @@ from semhub.capture import capture_all
 from semhub.directions import Directions, Texts, check_unicode, from_texts, from_words
 from semhub.errors import DataError, UsageError
 from semhub.generate import Sampling, continuation_logprobs, generate, next_logprobs
+from semhub.marked import refuse_marked
 from semhub.models.base import Adapter, Encoded
 from semhub.models.sites import check_layer
 from semhub.steer import How, Intervention
@@ -133,10 +134,11 @@ def steer(
 
 
 def encode_text(model: Adapter, text: str, what: str) -> Encoded:
-    """One text of at least one character. Raises DataError."""
+    """One text of at least one character. Raises DataError, and UsageError for a place of a picture or sound."""
     if not isinstance(text, str) or not text:
         raise DataError(f"the {what} is empty: there is nothing to read.")
     check_unicode(text)
+    refuse_marked(text, model.takes)
     return model.encode([Content.of(text)])[0]
 
 

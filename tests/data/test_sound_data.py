@@ -9,7 +9,9 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from tests.data.clips import tone, write
 
 from semhub import sounds as opened
@@ -19,6 +21,7 @@ from semhub.data.animals import Animal
 from semhub.data.items import NOT_SAMPLED
 from semhub.errors import DataError
 from semhub.lab.world import sounds as heard
+from semhub.types import Sound
 
 LABELS = ["dog barking", "playing violin", "rain"]
 
@@ -101,6 +104,30 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
 def test_quiet_and_loud_clips_are_kept(size: float, reason: str, tmp_path: Path) -> None:
     write(tmp_path, {"a.wav": tone(size=size)})
     assert labelled.fault(tmp_path / "a.wav") == reason
+
+
+def test_channels_that_cancel_each_other_are_silent(tmp_path: Path) -> None:
+    """What is heard is their mean."""
+    mono = opened.open_sound(Sound(data=tone()), 16_000)
+    for name, other in (("apart", -mono), ("alike", mono)):
+        soundfile.write(tmp_path / f"{name}.wav", np.stack([mono, other], axis=1), 16_000)
+    assert labelled.fault(tmp_path / "apart.wav") == labelled.SILENT
+    assert labelled.fault(tmp_path / "alike.wav") == ""
+
+
+def test_clips_of_one_recording_are_one_cluster(tmp_path: Path) -> None:
+    rows = [
+        {"file": f"{i}.wav", "label": "rain", "recording": "" if i == 3 else f"tape {i % 2}"}
+        for i in range(4)
+    ]
+    write(tmp_path, {"labels.jsonl": jsonl(rows), **{f"{i}.wav": tone() for i in range(4)}})
+    found = own.load(str(tmp_path), None, 0)
+    assert [one.cluster for one in found.items] == [
+        "sounds:tape 0",
+        "sounds:tape 1",
+        "sounds:tape 0",
+        "sounds:4",
+    ]
 
 
 def test_a_file_that_changes_is_judged_anew(tmp_path: Path) -> None:

@@ -40,11 +40,19 @@ def test_both_layouts(name: str, text: str, tmp_path: Path) -> None:
             ("vggsound:---g-f_I2yQ_000001", "people marching"),
             ("vggsound:abc.d_E-xyz_000120", "bird chirping, tweeting"),
         ]
+        assert [one.cluster for one in found.items] == ["vggsound:---g-f_I2yQ", "vggsound:abc.d_E-xyz"]
         assert found.kept.given == 3
         assert found.kept.dropped == {labelled.MISSING: 1}
         assert found.source == "VGGSound, 2 of 3 clips"
         assert found.provenance.licence.startswith("CC BY 4.0")
         assert len(found.provenance.sha256) == 64
+
+
+def test_two_clips_of_one_video_are_one_cluster(tmp_path: Path) -> None:
+    names = [f"glLQrEijrKg_0003{second}0" for second in (0, 1)]
+    write(tmp_path, {"test.csv": "".join(f"{name}.mp4,organ\n" for name in names)})
+    write(tmp_path, {f"{name}.wav": tone(300) for name in names})
+    assert {one.cluster for one in vggsound.load(str(tmp_path), None, 0).items} == {"vggsound:glLQrEijrKg"}
 
 
 def test_the_whole_list_comes_before_the_parts(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_the_three_forms_of_a_picture_and_its_caption() -> None:
     assert "continued" in made[0].title
     (paper,) = [draft for draft in made if draft.name.endswith("-paper")]
     shown = texts(paper)
-    assert all(f">{label}<" in shown for label in ("bare (paper)", "asked (paper)", "continued"))
+    assert all(f">{label}<" in shown for label in ("bare (paper)", "asked", "continued"))
 
 
 def steered() -> list[pd.DataFrame]:

@@ -249,7 +249,7 @@ def printed(grid: dict[str, Any], width: int = 80) -> str:
 def test_the_terminals_columns_are_windows_of_time() -> None:
     text = printed(sound_grid(even(8, 0.34)))
     assert max(map(cell_len, text.splitlines())) <= 80
-    assert "sound: 8 positions, 3 s\n" in text
+    assert "sound: 8 positions, 3 s; they carry the first 2.72 s\n" in text
     assert re.search(r"^ +0\.00 +0\.34 +0\.68 +1\.02 *\n layer +–0\.34 s +–0\.68 s", text, flags=re.MULTILINE)
     assert "2.38" in text
     assert "\u202e" not in text

@@ -117,8 +117,11 @@ def reading(
     spread: float = 0.5,
     has_surface: bool = True,
     entering: float = 0.0,
+    twins: int = 0,
+    twin: float = 0.0,
 ) -> pd.DataFrame:
-    """P2: all conditions hold as it stands. entering: the concept at layer 0."""
+    """P2: all conditions hold as it stands. entering: the concept at layer 0. twin: the concept of the twins that keep
+    the encoder."""
     make = Maker(experiment, variant, n_clusters)
     frames = []
     read = bump(concept)
@@ -133,6 +136,10 @@ def reading(
             frames.append(make.cases("logprob_diff", "matched", raw, spread, where, keep))
         null = np.full(N_LAYERS + 1, null_concept)
         frames.append(make.draws("concept", "null", null, 0.05, where))
+    for k in range(twins):
+        names = dict(experiment=experiment, variant=variant, measure="concept", condition="twin_embeddings")
+        values = bump(twin) - 0.001 * k
+        frames.append(rows_frame(**names, layer=np.arange(N_LAYERS + 1), value=values, seed=k))
     return pd.concat(frames, ignore_index=True)
 
 

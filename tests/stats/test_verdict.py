@@ -167,6 +167,61 @@ def test_without_surface_words_the_concept_alone_is_confirmed(
         assert evidence.ci_low < evidence.effect < evidence.ci_high
 
 
+@pytest.mark.parametrize(
+    ("twins", "height", "entering", "verdict"),
+    [
+        (19, 0.3, 0.3, "supported"),
+        (19, 2.5, 0.3, "not_supported"),  # random blocks behind the same encoder say it too
+        (19, 0.3, 2.5, "not_supported"),
+        (5, 0.3, 0.3, "untestable"),
+        (0, 0.3, 0.3, "untestable"),
+        (0, 0.3, 2.5, "not_supported"),
+        (5, 2.5, 0.3, "not_supported"),
+    ],
+)
+def test_over_pictures_and_sounds_twins_that_keep_the_encoder_must_be_beaten(
+    twins: int, height: float, entering: float, verdict: str
+) -> None:
+    rows = reading(has_surface=False, twins=twins, twin=height, entering=entering)
+    one = verdicts(tables(rows), sensed=["language.lens"])["P2"]
+    assert one["verdict"] == verdict, one["reason"]
+    assert ("(--twins 19)" in str(one["reason"])) == (verdict == "untestable")
+    names = [check["name"] for check in one["checks"]]
+    assert names[-1] == "read better than in its twins (trained encoder and embeddings only)"
+    assert verdicts(tables(rows))["P2"]["verdict"] == ("supported" if entering < 2 else "not_supported")
+
+
+def test_over_pictures_and_sounds_twins_are_compared_on_their_own_share() -> None:
+    rows = reading(has_surface=False, twins=19, twin=1.5)
+    share = reading(has_surface=False, concept=1.0).assign(variant="zh/twins")
+    share = share[share["measure"].eq("concept") & share["condition"].eq("dominant")].drop_duplicates(
+        ["case_id", "layer"]
+    )
+    assert failed(dominant_reading(tables(rows), *P2, SEED, 200, sensed=True)) == []
+    assert failed(dominant_reading(tables(rows, share), *P2, SEED, 200, sensed=True)) == [
+        "read better than in its twins (trained encoder and embeddings only)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        (dict(twins=19), "supported"),
+        (dict(twins=18), "untestable"),
+        (dict(twins=0), "untestable"),
+        (dict(twins=0, negative=0.3), "not_supported"),
+        (dict(twins=18, twin_embeddings=0.4), "not_supported"),
+        (dict(twins=19, twin_embeddings=0.4), "not_supported"),
+    ],
+)
+def test_an_encoder_alone_is_no_shared_space(change: dict[str, float], verdict: str) -> None:
+    """An encoder trained towards words brings sounds and labels together whatever the blocks do."""
+    one = verdicts(tables(shared(**change)), sensed=["language.similarity"])["P1"]
+    assert one["verdict"] == verdict, one["reason"]
+    assert ("(--twins 19)" in str(one["reason"])) == (verdict == "untestable")
+    assert any("trained encoder and embeddings only" in check["name"] for check in one["checks"])
+
+
 def test_one_dominant_word_alone_is_untestable() -> None:
     """Such a set has log-probabilities and no concept. A model that reads all words alike has, and no effect."""
     rows = reading(has_surface=False)

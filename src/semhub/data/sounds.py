@@ -2,7 +2,8 @@
 
 Source: the user's files. Licence, version: theirs. How to get it: `--data sounds=` a folder such as `dog/1.wav`,
 `violin/a.flac`; a folder with `labels.jsonl` or `labels.csv` (or `metadata.*`), or that file itself, with `file` (also
-`sound`, `file_name`, `path`; relative to the file) and `label` (also `category`, `caption`, `text`).
+`sound`, `file_name`, `path`; relative to the file) and `label` (also `category`, `caption`, `text`), and where several
+clips are cut from one recording its name as `recording`: they are then one cluster.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ CARD = Card(
     source="the user's files",
     version="not stated",
     licence="not stated",
-    get="--data sounds=FOLDER with a folder of clips for each label, or a .jsonl or .csv file (file, label)",
+    get=(
+        "--data sounds=FOLDER with a folder of clips for each label, or a .jsonl or .csv file (file, label, and "
+        "recording where it has several clips)"
+    ),
 )
 
 TABLES = ("labels.jsonl", "labels.csv", "metadata.jsonl", "metadata.csv")
@@ -63,7 +67,9 @@ def _listed(table: Path) -> list[Listed]:
         if not isinstance(label, str):
             raise DataError(f"{where}: the label is no text.")
         there = path if name and is_there(path) else None
-        listed.append(Listed(f"sounds:{number}", there, labelled.clean(label)))
+        recording = str(row.get("recording") or "").strip()
+        cluster = f"sounds:{recording}" if recording else ""
+        listed.append(Listed(f"sounds:{number}", there, labelled.clean(label), cluster))
     return listed
 
 

@@ -25,6 +25,7 @@ CARD = Card(
     get="--data vggsound=FOLDER with vggsound.csv or test.csv, and clips named ID_000030.mp4 or .wav",
 )
 
+VIDEO = 11  # letters of a YouTube id: two clips of one video are no two recordings
 TABLES = ("vggsound.csv", "test.csv", "train.csv")
 LAYOUT = (
     "Give --data vggsound=FOLDER with vggsound.csv (id, start, label, split) and clips named ID_000030.wav."
@@ -46,7 +47,8 @@ def load(spec: str, n: int | None, seed: int) -> Clips:
             continue  # a header; the published files have none
         stem, label = _entry(row, f"{table}, line {number}")
         stems.add(stem)
-        listed.append(Listed(f"vggsound:{stem}", there.get(stem), labelled.clean(label)))
+        clip = f"vggsound:{stem}"
+        listed.append(Listed(clip, there.get(stem), labelled.clean(label), clip[: len("vggsound:") + VIDEO]))
     rest = sorted(set(there) - stems)
     listed += [Listed(f"vggsound:{stem}", there[stem], "", reason=NO_LABEL) for stem in rest]
     return labelled.clips(CARD, spec, table, listed, n, seed, LAYOUT)

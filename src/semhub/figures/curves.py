@@ -21,8 +21,8 @@ FORMS = {
     "all/bare": "all, bare (paper)",
     "continued": "continued",
     "bare": "bare (paper)",
-    "all/asked": "all, asked (paper)",
-    "asked": "asked (paper)",
+    "all/asked": "all, asked",
+    "asked": "asked",
 }
 RIBBONS = {item.key: item for item in (theme.NULL, theme.TWIN, theme.TWIN_EMBEDDINGS)}
 SETS = {"retrieval": "retrieval", "mutual_knn": "neighbours shared", "cka": "CKA (no verdict)"}

@@ -76,6 +76,7 @@ def render(run: Run, figures: list[Figure]) -> str:
             n_layers=run.n_layers,
             spokes=spokes,
             doubts=doubts(run),
+            decided=any(one.get("verdict") != "untestable" for one in run.verdicts),
             config=[(key, _plain(value)) for key, value in dict(manifest.get("config", {})).items()],
             facts=_facts(manifest),
             number=number,
@@ -188,9 +189,11 @@ def _check(check: Mapping[str, Any]) -> dict[str, str]:
     value = finite(check.get("value"))
     passed = check.get("passed")
     made = passed is False or (value is not None and passed is True)
+    name = str(check.get("name", ""))
+    shown = "reference: " in name  # beside the verdict, no condition of it
     return {
-        "name": str(check.get("name", "")),
-        "outcome": "◌ not made" if not made else "● passed" if passed else "○ failed",
+        "name": name,
+        "outcome": "◌ not made" if not made else "shown" if shown else "● passed" if passed else "○ failed",
         "value": number(value),
         "detail": str(check.get("detail") or ""),
     }

@@ -48,6 +48,8 @@ def _what(grid: Mapping[str, Any], sound: Mapping[str, Any], step: int, heard: i
     n, times = len(sound["positions"]), windows_of(sound)
     length = (sound.get("clip") or {}).get("seconds")
     words = [f"sound: {n} positions" + (f", {seconds(length)} s" if length is not None else "")]
+    if times and length is not None and times[-1][1] < length:
+        words.append(f"they carry the first {seconds(times[-1][1])} s")
     if not times:
         words.append("which part of the clip each carries is not known, they stand in order")
     cuts = [f"the {heard} before the clip's end"] if heard < n else []

@@ -53,6 +53,6 @@ def _cell(verdict: Mapping[str, Any] | None, reasoned: bool = True) -> Text:
         text.append(f"\n{words.effect}")
     if words.n:
         text.append(f"\n{words.n}")
-    if words.kind == "not_supported" and words.reason:
+    if words.kind != "untestable" and words.reason:
         text.append("\n(" + visible(words.reason, spaces=False) + ")")
     return text

@@ -37,6 +37,7 @@ def finish(store: Store, seconds: float | None = None) -> None:
             spokes[entry["id"]]: entry["id"] for entry in manifest["experiments"] if entry["deciding"]
         },
         shares_words=[entry["id"] for entry in manifest["experiments"] if entry.get("shares_words")],
+        sensed=[entry["id"] for entry in manifest["experiments"] if entry.get("needs", "text") != "text"],
         dominant_found=manifest["dominant"]["status"] != "none",
         n_draws=config.n_draws,
         untaken=untaken,

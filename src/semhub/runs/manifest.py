@@ -77,6 +77,7 @@ def describe(config: RunConfig, prepared: Prepared, command: str, started: float
                 "question": item.experiment.question,
                 "if_false": item.experiment.if_false,
                 "variants": dict(item.experiment.variants),
+                "needs": item.experiment.needs,
                 "deciding": [
                     one.variant
                     for one in item.sets

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from semhub.errors import UsageError
 from semhub.types import (
@@ -27,6 +28,9 @@ UNTAKEN = {  # why an experiment is left out, by what it needs
 }
 TWIN_PAIRS = 300  # that a twin is compared on: there are 38 of them by default
 TWIN_PAIRS_WITH_NEAR_MISSES = 100  # where it runs through the near misses too
+
+
+S = TypeVar("S", PairSet, LensSet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +95,38 @@ def compared(case: SteerCase) -> list[Content]:
 
 
 def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
-    """One unit per case set, then one per twin and kind (only if pair sets carry a verdict). Raises UsageError."""
+    """One unit per case set, then one per twin and kind, on the sets that carry a verdict and that twins count for.
+
+    Those are pair sets, and of lens sets those over pictures and sounds, for the twins that keep the encoder. Raises
+    UsageError.
+    """
     out = [Unit(_id(one), (one,)) for item in built for one in item.sets]
     names = [unit.id for unit in out]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"two case sets are called {twice[0]}: give each its own variant.")
     every = [one for item in built for one in item.sets]
     reduced = [for_twins(one) for one in every if isinstance(one, PairSet) and one.deciding]
-    deciding = tuple(one for one in reduced if len(one.pairs) > 1)
-    if deciding:
-        for kind in ("twin", "twin_embeddings"):
+    pairs = tuple(one for one in reduced if len(one.pairs) > 1)
+    lenses = tuple(for_twins(one) for one in every if isinstance(one, LensSet) and is_sensed(one))
+    kinds: tuple[tuple[str, tuple[CaseSet, ...]], ...] = (
+        ("twin", pairs),
+        ("twin_embeddings", (*pairs, *lenses)),
+    )
+    for kind, deciding in kinds:
+        if deciding:
             out += [Unit(f"{kind}-{k:03d}", deciding, (kind, k)) for k in range(n_twins)]
     return out
+
+
+def is_sensed(case_set: LensSet) -> bool:
+    """Whether the set carries a verdict on what is read over pictures or sounds."""
+    return case_set.deciding and bool(case_set.cases) and all(case.area for case in case_set.cases)
+
+
+def twin_cases(case_set: LensSet) -> list[int]:
+    """The cases, drawn at random, on which the model is compared with its twins: all of them if they are few."""
+    n = len(case_set.cases)
+    return sorted(random.Random("twins").sample(range(n), min(n, TWIN_PAIRS)))
 
 
 def twin_pairs(case_set: PairSet) -> list[int]:
@@ -116,8 +140,10 @@ def twin_pairs(case_set: PairSet) -> list[int]:
     return sorted(random.Random("twins").sample(able, most))
 
 
-def for_twins(case_set: PairSet) -> PairSet:
-    """What a twin runs through: those pairs, with near misses only where they decide."""
+def for_twins(case_set: S) -> S:
+    """What a twin runs through: those cases; of pairs, with near misses only where they decide."""
+    if isinstance(case_set, LensSet):
+        return replace(case_set, cases=[case_set.cases[i] for i in twin_cases(case_set)])
     pairs = [case_set.pairs[i] for i in twin_pairs(case_set)]
     if not case_set.shares_words:
         pairs = [replace(pair, negatives=()) for pair in pairs]

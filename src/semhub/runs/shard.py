@@ -16,7 +16,7 @@ from semhub.models.base import Adapter
 from semhub.results import draw_rows, no_rows
 from semhub.runs import prompts, steered
 from semhub.runs.config import RunConfig
-from semhub.runs.plan import Unit, contents, for_twins, twin_pairs
+from semhub.runs.plan import Unit, contents, for_twins, is_sensed, twin_cases, twin_pairs
 from semhub.stats.bootstrap import cluster_codes, draw_weights
 from semhub.stats.permutation import pairings, permutations
 from semhub.stats.split import CONFIRM, SELECT, TWINS, confirming
@@ -35,7 +35,7 @@ def run_unit(
     progress: called with the number of contents done so far.
     """
     if unit.twin is not None:
-        return _twin(adapter, unit, config, progress), {"cases": []}
+        return _twin(adapter, unit, config, tokens, progress), {"cases": []}
     (case_set,) = unit.sets
     kept, n = case_set.kept, len(_cases(case_set))
     more: dict[str, Any] = {}
@@ -120,7 +120,8 @@ def pair_rows(adapter: Adapter, case_set: PairSet, config: RunConfig) -> pd.Data
         ]
     done = lambda _: None  # noqa: E731
     frames = [
-        _twin(adapter, u, config, done) if u.twin else _pairs(adapter, case_set, config, done) for u in units
+        _twin(adapter, u, config, None, done) if u.twin else _pairs(adapter, case_set, config, done)
+        for u in units
     ]
     return pd.concat(frames, ignore_index=True)
 
@@ -215,6 +216,11 @@ def _lens(
         confirm = confirming([case.cluster_id for case in ready.cases], config.seed)
         if confirm.any() and not confirm.all():
             subsets |= {SELECT: ~confirm, CONFIRM: confirm}
+    if is_sensed(case_set):
+        chosen = {case_set.cases[i].case_id for i in twin_cases(case_set)}
+        compared = np.array([case.case_id in chosen for case in ready.cases])
+        if compared.any() and not compared.all():
+            subsets |= {TWINS: compared}
     distinct = readout.distinct_words(ready, "dominant")
     rng = _rng(config, case_set, "null")
     if ready.stand_ins:
@@ -239,13 +245,22 @@ def _lens(
     )
 
 
-def _twin(adapter: Adapter, unit: Unit, config: RunConfig, progress: Progress) -> pd.DataFrame:
-    """The centred score and the margin over near misses of one re-initialised model on its share of each pair set."""
+def _twin(
+    adapter: Adapter, unit: Unit, config: RunConfig, tokens: trend.TokenLanguages | None, progress: Progress
+) -> pd.DataFrame:
+    """The centred score and the margin over near misses of one re-initialised model on its share of each pair set, and
+    its concept score on its share of each lens set (which need the tokens' frequencies)."""
     assert unit.twin is not None
     kind, k = unit.twin
     model = adapter.twin(config.seed * 100_003 + k, keep_embeddings=kind == "twin_embeddings")
     frames, done = [], 0
     for case_set in unit.sets:
+        if isinstance(case_set, LensSet):
+            assert tokens is not None
+            frames += _twin_lens(model, case_set, (kind, k), config, tokens)
+            done += len(contents(case_set))
+            progress(done)
+            continue
         assert isinstance(case_set, PairSet)
         states = pair_states(model, case_set, config.batch_tokens, None)
         scores = {"paper_score_centred": similarity.score_by_layer(states)}
@@ -258,3 +273,30 @@ def _twin(adapter: Adapter, unit: Unit, config: RunConfig, progress: Progress) -
         done += len(contents(case_set))
         progress(done)
     return pd.concat(frames, ignore_index=True)
+
+
+def _twin_lens(
+    model: Adapter, case_set: LensSet, twin: tuple[str, int], config: RunConfig, tokens: trend.TokenLanguages
+) -> list[pd.DataFrame]:
+    """The mean concept score of each layer; nothing where there is no other word to compare with."""
+    ready = words.make_ready(model, case_set, tokens.frequency, config.seed)
+    if not ready.cases:
+        return []
+    distinct = readout.distinct_words(ready, "dominant")
+    if len(distinct) < 2:
+        return []
+    rows = readout.measure(
+        model,
+        ready,
+        readout.Plan({"": np.ones(len(ready.cases), dtype=bool)}, np.arange(len(distinct))[None]),
+        experiment=case_set.experiment,
+        variant=case_set.variant,
+        mode=config.lens,
+        batch_tokens=config.batch_tokens,
+    )
+    mine = rows[(rows["measure"] == "concept") & (rows["condition"] == "dominant")]
+    mean = mine.groupby("layer")["value"].mean().to_numpy()
+    kind, k = twin
+    frame = similarity.set_level_rows(case_set.experiment, case_set.variant, "concept", kind, mean)
+    frame["seed"] = k
+    return [frame]

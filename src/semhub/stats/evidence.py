@@ -16,10 +16,18 @@ from semhub.stats.tables import Cases, VariantTable
 SMALLEST_EFFECT = 0.05
 ALPHA = 0.05
 MIN_CLUSTERS = 30
-TWIN_KINDS = {"twin": "re-initialised weights", "twin_embeddings": "trained embeddings only"}
+TWIN, KEPT = "twin", "twin_embeddings"
+TWIN_KINDS = {TWIN: "re-initialised weights", KEPT: "trained embeddings only"}
+KEPT_ENCODER = (
+    "trained encoder and embeddings only"  # what the second kind is where a picture or sound comes in
+)
 MARGIN = "negative_margin"
 NEEDS_TWINS = (
     "near misses alone do not tell where the two sides share words, and no twins were run (--twins K)"
+)
+ENCODER_ALONE = (
+    "an encoder of pictures or sounds can do all this without the blocks, and too few twins that keep it were run "
+    "(--twins 19)"
 )
 SHARED_WORDS = (
     "near misses and twins decide: permuted pairs tell nothing where the two sides share words by design"
@@ -72,9 +80,17 @@ def detectable_effect(n_clusters: int, n_layers: int) -> float:
 
 
 def shared_space(
-    tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000, shares_words: bool = False
+    tables: Tables,
+    experiment: str,
+    variant: str,
+    seed: int,
+    n_draws: int = 1000,
+    shares_words: bool = False,
+    sensed: bool = False,
 ) -> Evidence:
     """P1 for one deciding pair set (experiments.md, "Verdicts").
+
+    sensed: one side comes in through an encoder; nothing is supported without enough twins that keep it.
 
     shares_words: the two sides share words by design (types.PairSet); permuted pairs then decide nothing, the margin
     over the near misses must also beat that of the twins, and it is the effect that is reported.
@@ -111,11 +127,12 @@ def shared_space(
         detail = f"{value:.3f} against {float(null[:, within].mean()):.3f} under permuted pairs, p = {p:.4f}"
         checks.append(Check(f"{tested} beats its permutation null", p <= ALPHA, value, detail, p))
     compared = tables.get((experiment, f"{variant}/{TWINS}"), table)
-    checks += _twin_checks(table, compared, inner, "paper_score_centred", "beats its twins")
+    kinds = {**TWIN_KINDS, KEPT: KEPT_ENCODER} if sensed else TWIN_KINDS
+    checks += _twin_checks(table, compared, inner, "paper_score_centred", "beats its twins", kinds)
     checks.append(_hard_negatives(confirm, band, searched, seed, n_draws))
     if shares_words:
         checks += _twin_checks(
-            table, compared, inner, MARGIN, "tells near misses apart better than its twins"
+            table, compared, inner, MARGIN, "tells near misses apart better than its twins", kinds
         )
     detail = f"95% interval [{low[0]:.3f}, {high[0]:.3f}] against the smallest effect of interest {SMALLEST_EFFECT}"
     large = "the paper score is large enough" if shares_words else "the effect is large enough"
@@ -124,10 +141,12 @@ def shared_space(
         effect, low, high = _margin(confirm, within, seed, n_draws)
     checks = [check for check in checks if check.name]
     without_twins = table.draws(MARGIN, "twin") is None and table.draws(MARGIN, "twin_embeddings") is None
-    undecided = shares_words and without_twins and all(check.passed for check in checks)
+    undecided = NEEDS_TWINS if shares_words and without_twins else ""
+    if sensed and _too_few(table, "paper_score_centred"):
+        undecided = ENCODER_ALONE
     return replace(
         start,
-        untestable=NEEDS_TWINS if undecided else "",
+        untestable=undecided if all(check.passed for check in checks) else "",
         band=band,
         effect=effect,
         ci_low=float(low[0]),
@@ -144,13 +163,25 @@ def _margin(confirm: VariantTable, within: slice, seed: int, n_draws: int) -> tu
     return float(found.estimate[0]), found.low, found.high
 
 
+def _too_few(table: VariantTable, measure: str) -> bool:
+    """Whether the twins that keep the encoder are fewer than a p of ALPHA takes."""
+    draws = table.draws(measure, KEPT)
+    return draws is None or 1 / (len(draws) + 1) > ALPHA
+
+
 def _twin_checks(
-    table: VariantTable, compared: VariantTable, inner: slice, measure: str, name: str
+    table: VariantTable,
+    compared: VariantTable,
+    inner: slice,
+    measure: str,
+    name: str,
+    kinds: Mapping[str, str],
+    condition: str = "matched",
 ) -> list[Check]:
-    """compared: the rows of the pairs that the twins, whose draws are in `table`, were run on."""
-    observed = float(_mean(compared, measure, "matched")[inner].max())
+    """compared: the rows of the cases that the twins, whose draws are in `table`, were run on."""
+    observed = float(_mean(compared, measure, condition)[inner].max())
     out = []
-    for kind, words in TWIN_KINDS.items():
+    for kind, words in kinds.items():
         draws = table.draws(measure, kind)
         named = f"{name} ({words})"
         if draws is None:
@@ -184,12 +215,14 @@ def _hard_negatives(
 
 
 def dominant_reading(
-    tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000
+    tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000, sensed: bool = False
 ) -> Evidence:
     """P2 for one deciding lens set (experiments.md, "Verdicts").
 
     Where the cases have no surface word, the concept itself is what is confirmed, and there is no order to reverse;
     then it must be read better than at layer 0: what a picture's projector or an embedding says, no block has done.
+    sensed: the cases are pictures or sounds; random blocks let through what their encoder says and move it a little,
+    so it must also be read better than in the twins that keep the encoder, and without them nothing is supported.
     """
     table = tables.get((experiment, variant))
     has_surface = table is None or ("concept", "surface") in table.parts
@@ -240,7 +273,19 @@ def dominant_reading(
         if has_surface
         else _beyond_input(confirm, within, seed, n_draws)
     )
-    return replace(start, band=band, effect=effect, ci_low=low, ci_high=high, checks=checks)
+    undecided = ""
+    if sensed:
+        assert table is not None
+        compared = tables.get((experiment, f"{variant}/{TWINS}"), table)
+        kinds, inner = {KEPT: KEPT_ENCODER}, slice(1, n_layers)
+        checks += _twin_checks(
+            table, compared, inner, "concept", "read better than in its twins", kinds, "dominant"
+        )
+        if _too_few(table, "concept") and all(check.passed for check in checks):
+            undecided = ENCODER_ALONE
+    return replace(
+        start, untestable=undecided, band=band, effect=effect, ci_low=low, ci_high=high, checks=checks
+    )
 
 
 def _beyond_input(confirm: VariantTable, within: slice, seed: int, n_draws: int) -> Check:

@@ -48,6 +48,7 @@ def decide(
     *,
     experiments: Mapping[tuple[str, str], str] | None = None,
     shares_words: Collection[str] = (),
+    sensed: Collection[str] = (),
     dominant_found: bool = True,
     n_draws: int = 1000,
     untaken: Mapping[str, str] | None = None,
@@ -56,8 +57,9 @@ def decide(
 
     deciding: experiment -> its deciding variants, for the experiments that were run. experiments: (spoke,
     prediction) -> the deciding experiment of a spoke from outside the package. shares_words: the experiments whose
-    pairs spell words alike by design. dominant_found: False where the model was found to have no dominant language,
-    which makes every P2 not supported. untaken: spoke -> why the model cannot take its input, for what was not run.
+    pairs spell words alike by design. sensed: those on pictures or sounds. dominant_found: False where the model was
+    found to have no dominant language, which makes every P2 not supported. untaken: spoke -> why the model cannot take
+    its input, for what was not run.
     """
     cells = [(spoke, prediction) for spoke in spokes for prediction in PREDICTIONS]
     named = {**(experiments or {}), **DECIDING}
@@ -66,13 +68,17 @@ def decide(
         experiment = named.get((spoke, prediction), "")
         variants = deciding.get(experiment, ())
         if prediction == "P2":
-            tested = [dominant_reading(tables, experiment, variant, seed, n_draws) for variant in variants]
+            tested = [
+                dominant_reading(tables, experiment, variant, seed, n_draws, experiment in sensed)
+                for variant in variants
+            ]
         elif prediction == "P3":
             tested = [causal(tables, experiment, variant, seed, n_draws) for variant in variants]
         else:
             shares = experiment in shares_words
             tested = [
-                shared_space(tables, experiment, variant, seed, n_draws, shares) for variant in variants
+                shared_space(tables, experiment, variant, seed, n_draws, shares, experiment in sensed)
+                for variant in variants
             ]
         found.append(tested)
     p = np.array([_cell_p(evidence) for evidence in found])
