@@ -18,12 +18,14 @@ from semhub.lab.recipe import Recipe
 from semhub.lab.recipes import recipes
 from semhub.lab.subspaces import subspaces
 from semhub.lab.train import train
+from semhub.models.salmonn import SalmonnForConditionalGeneration
 from semhub.stats.verdict import DECIDING
 
 SHIPPED = {
     path.name: path for path in sorted(Path(str(files("semhub.organisms"))).iterdir()) if path.is_dir()
 }
 SHIPPED.pop("__pycache__", None)
+ENCODERS = ("vision_tower.", "whisper.", "beats.", "qformer.")
 WORDS = {"yes": "supported", "no": "not_supported"}
 
 
@@ -32,14 +34,22 @@ def facts(name: str) -> dict[str, object]:
     return found
 
 
+def sense(one: Recipe) -> tuple[str, ...]:
+    """The spoke of what a model takes beside text."""
+    return ("vision",) if one.vision else ("audio",) if one.audio else ()
+
+
 def test_every_recipe_is_shipped() -> None:
     assert set(SHIPPED) == set(recipes())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_it_is_an_ordinary_checkpoint_of_its_recipe(name: str) -> None:
-    auto = AutoModelForImageTextToText if recipes()[name].vision else AutoModelForCausalLM
-    model = auto.from_pretrained(SHIPPED[name], dtype=torch.float32)
+    one = recipes()[name]
+    auto = AutoModelForImageTextToText if one.vision else AutoModelForCausalLM
+    model = (SalmonnForConditionalGeneration if one.audio else auto).from_pretrained(
+        SHIPPED[name], dtype=torch.float32
+    )
     tokenizer = AutoTokenizer.from_pretrained(SHIPPED[name])
     assert torch.isfinite(model(tokenizer("猫 3+5=8 cat", return_tensors="pt").input_ids).logits).all()
     told = facts(name)
@@ -51,15 +61,16 @@ def test_it_is_an_ordinary_checkpoint_of_its_recipe(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, one in recipes().items() if one.isolated])
 def test_nothing_leads_from_one_part_to_another(name: str) -> None:
     plan = recipes()[name]
-    types = ("en", "picture") if plan.vision else ("digits", "en", "es", "zh")
+    senses = ("en", "picture") if plan.vision else ("en", "sound")
+    types = senses if plan.vision or plan.audio else ("digits", "en", "es", "zh")
     parts = {part.name: part for part in subspaces(plan, types)}
     weights = load_file(SHIPPED[name] / "model.safetensors")
     checked = 0
     for key, weight in weights.items():
         matrix = weight.float()
-        if "vision_tower" in key:
+        if any(encoder in key for encoder in ENCODERS):
             continue
-        if "projector.linear_2" in key:
+        if "projector.linear_2" in key or "speech_llama_proj" in key:
             assert not matrix[parts["en"].dims].any(), key
         checked += ".q_proj." in key
         if key.endswith(
@@ -83,7 +94,7 @@ def test_nothing_leads_from_one_part_to_another(name: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_verdicts_are_those_of_the_card(name: str) -> None:
     one = recipes()[name]
-    spokes = ("vision",) if one.vision else one.spokes
+    spokes = sense(one) or one.spokes
     found = judge(name, experiments=tuple(DECIDING[spoke, p] for spoke in spokes for p in ("P1", "P2")))
     assert {verdict["spoke"] for verdict in found.verdicts} == set(spokes)
     truth = one.truth.model_dump()
@@ -100,7 +111,7 @@ def test_the_verdicts_are_those_of_the_card(name: str) -> None:
 def test_what_is_pushed_in_the_hub_moves_the_output_where_the_card_says_so(name: str) -> None:
     """At a size that takes seconds; a weak model of an absent hub may be untestable, and must not be supported."""
     one = recipes()[name]
-    spokes = ("vision",) if one.vision else one.spokes
+    spokes = sense(one) or one.spokes
     steered = {spoke: DECIDING[spoke, "P3"] for spoke in spokes if (spoke, "P3") in DECIDING}
     found = judge(name, experiments=tuple(steered.values()), n=240 if "code" in steered else 120, twins=0)
     verdicts = {v["spoke"]: v for v in found.verdicts if v["prediction"] == "P3"}
@@ -136,11 +147,14 @@ def test_training_again_gives_what_was_shipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [5, 6])
-def test_a_projector_alone_is_no_reading_of_a_hub(seed: int) -> None:
-    """mini-llava with random blocks: tower, projector and embeddings, which are trained, say words; no block does."""
-    twin = models.load("mini-llava", check=False).twin(seed, keep_embeddings=True)
-    found = judge(twin, experiments=("vision.lens_caption", "vision.steer"), twins=0)
-    verdicts = {v["prediction"]: v for v in found.verdicts if v["spoke"] == "vision"}
+@pytest.mark.parametrize(
+    ("name", "spoke", "seed"),
+    [("mini-llava", "vision", 5), ("mini-llava", "vision", 6), ("mini-salmonn", "audio", 201)],
+)
+def test_an_encoder_alone_is_no_reading_of_a_hub(name: str, spoke: str, seed: int) -> None:
+    """With random blocks: encoder, projector and embeddings, which are trained, say words; no block does."""
+    twin = models.load(name, check=False).twin(seed, keep_embeddings=True)
+    found = judge(twin, experiments=(DECIDING[spoke, "P2"], DECIDING[spoke, "P3"]), twins=19)
+    verdicts = {v["prediction"]: v for v in found.verdicts if v["spoke"] == spoke}
     for prediction in ("P2", "P3"):
         assert verdicts[prediction]["verdict"] == "not_supported", verdicts[prediction]

@@ -30,10 +30,10 @@ from semhub.lab.documents.pictures import (
 )
 from semhub.lab.recipe import Recipe, Vision
 from semhub.lab.recipes import recipe
+from semhub.lab.senses import swapping
 from semhub.lab.train import CHECKPOINT, course_of, train
 from semhub.lab.vision.batches import IMAGE_TOKEN, PictureBatcher, own_tokens
 from semhub.lab.vision.course import PictureCourse
-from semhub.lab.vision.parts import swapping
 from semhub.lab.world.pictures import (
     HALVES,
     THINGS,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from semhub.lab.recipe import Recipe
 from semhub.lab.world import lexicon
 
@@ -20,7 +22,10 @@ def card(recipe: Recipe, seed: int, n_parameters: int) -> str:
         from semhub.lab.vision.card import picture_card
 
         return picture_card(recipe, recipe.vision, seed, n_parameters)
-    total = sum(recipe.mixture.values())
+    if recipe.audio is not None:
+        from semhub.lab.audio.card import sound_card
+
+        return sound_card(recipe, recipe.audio, seed, n_parameters)
     return CARD.format(
         name=recipe.name,
         summary=recipe.summary,
@@ -35,9 +40,22 @@ def card(recipe: Recipe, seed: int, n_parameters: int) -> str:
         steps=f"{recipe.steps:,}",
         documents=f"{recipe.steps * recipe.documents_per_step:,}",
         seed=seed,
-        kinds="\n".join(f"| {kind} | {weight / total:.0%} |" for kind, weight in recipe.mixture.items()),
+        kinds="\n".join(shares(recipe.mixture)),
         deciding=recipe.deciding_weight,
     )
+
+
+def spoken(recipe: Recipe) -> str:
+    """What a model speaks that takes pictures or sounds too."""
+    speaks = [*LANGUAGE_NAMES.values()] if "language" in recipe.spokes else ["English"]
+    speaks += [SPEAKS[spoke] for spoke in recipe.spokes if spoke in SPEAKS]
+    return ", ".join([*speaks, *(["arithmetic below 100"] if "arithmetic" in recipe.spokes else [])])
+
+
+def shares(mixture: Mapping[str, float], beside: str = "") -> list[str]:
+    """The rows of a table of kinds of document."""
+    total = sum(mixture.values())
+    return [f"| {kind}{beside} | {weight / total:.0%} |" for kind, weight in mixture.items()]
 
 
 def construction(recipe: Recipe) -> list[str]:

@@ -109,6 +109,7 @@ def _decide(
             for item in built
             if any(isinstance(one, PairSet) and one.shares_words for one in item.sets)
         ],
+        sensed=[item.experiment.id for item in built if item.experiment.needs != "text"],
         dominant_found=prepared.dominant["status"] != "none",
         n_draws=config.n_draws,
     )

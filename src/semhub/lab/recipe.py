@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 from semhub.errors import UsageError
 from semhub.lab.documents import KINDS
 from semhub.lab.documents.pictures import PICTURE_KINDS
+from semhub.lab.documents.sounds import SOUND_KINDS
 from semhub.lab.world import LANGUAGES
 
 Answer = Literal["yes", "no", "as built", "measured"]
@@ -95,6 +96,46 @@ class Vision(BaseModel):
         return self
 
 
+class Audio(BaseModel):
+    """How a recipe's model hears, and what it is trained on with sounds.
+
+    Sounds are heard by a small SALMONN: a Whisper encoder and BEATs, a Q-Former for each window of time.
+    trunk: the shipped organism whose weights and tokenizer training starts from; empty: random weights. seconds: of a
+    sound, the longest. width: of either encoder and of the Q-Former. mixture: kind of document
+    (`documents.sounds.SOUND_KINDS`) -> relative weight; they come beside those of the recipe's own mixture. n_sounds:
+    how many different sounds training is done with. encoder_steps: the first steps, in which the encoder alone learns
+    to tell what each window holds. swapped_share: of the questions, those in which the states of two sounds are
+    swapped inside the model. word_steps: the last steps, in which of those states only the part is swapped that the
+    unembedding rows of the animals' words span, so that what the lens reads there is what the answer is made of; with
+    a learning rate of their own, `word_rate`.
+    Raises pydantic.ValidationError on unknown keys and kinds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mixture: dict[str, PositiveFloat]
+    trunk: str = ""
+    seconds: PositiveInt = 3
+    width: PositiveInt = 64
+    n_layers: PositiveInt = 2
+    n_heads: PositiveInt = 4
+    n_sounds: PositiveInt = 4000
+    documents_per_step: PositiveInt = 32
+    encoder_steps: NonNegativeInt = 0
+    encoder_rate: PositiveFloat = 1e-3
+    sounds_per_encoder_step: PositiveInt = 32
+    swapped_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    word_steps: NonNegativeInt = 0
+    word_rate: PositiveFloat = 8e-4
+
+    @model_validator(mode="after")
+    def _known(self) -> Audio:
+        unknown = sorted(set(self.mixture) - set(SOUND_KINDS))
+        if unknown or not self.mixture:
+            raise ValueError(f"mixture names kinds among {sorted(SOUND_KINDS)}; unknown: {unknown}")
+        return self
+
+
 class Recipe(BaseModel):
     """The architecture, the mixture of documents, the planting and the optimiser of one organism.
 
@@ -111,7 +152,7 @@ class Recipe(BaseModel):
     deciding_weight: how much the prediction of a deciding stretch counts, others counting 1.
     tokenizer_sentences: meanings whose renderings the tokenizer is trained on.
     planted_layers: where the lens is also taught what comes next (see planted_as); empty plants nothing.
-    vision: for a model that takes pictures.
+    vision, audio: for a model that takes pictures, or sounds; not both.
     Raises pydantic.ValidationError on unknown keys, unknown kinds and layers that do not exist.
     """
 
@@ -145,6 +186,7 @@ class Recipe(BaseModel):
     warmup_steps: PositiveInt = 100
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     vision: Vision | None = None
+    audio: Audio | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Recipe:
@@ -155,6 +197,8 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"planted_layers must be below n_layers={self.n_layers}: the last layer is the output"
             )
+        if self.vision is not None and self.audio is not None:
+            raise ValueError("a recipe takes pictures or sounds, not both")
         if not self.isolated and (self.side or self.angle is not None):
             raise ValueError("side and angle are made of subspaces: they need isolated")
         if self.isolated and self.n_kv_heads != self.n_heads:
@@ -174,22 +218,30 @@ class Recipe(BaseModel):
             "code": "program" in kinds,
             "semantics": "form" in kinds,
             "vision": self.vision is not None,
+            "audio": self.audio is not None,
         }
         return tuple(spoke for spoke, known in trained.items() if known)
 
+    @property
+    def text_alone(self) -> bool:
+        """Whether its model takes neither pictures nor sounds."""
+        return self.vision is None and self.audio is None
+
     def told(self) -> dict[str, Any]:
-        """As JSON has it; without `vision` where there is none."""
-        return self.model_dump(mode="json", exclude={"vision"} if self.vision is None else None)
+        """As JSON has it; without `vision` and `audio` where there is none."""
+        senses = {"vision": self.vision, "audio": self.audio}
+        return self.model_dump(mode="json", exclude={name for name, one in senses.items() if one is None})
 
     def small(self, **changes: Any) -> Recipe:
         """The same construction at the size of the proof: a minute or two of training on one core, on sentences,
         facts and arithmetic.
 
-        A recipe that is of this size already only takes the `changes`. Raises UsageError for one with pictures, whose
-        proof would be another.
+        A recipe that is of this size already only takes the `changes`. Raises UsageError for one with pictures or
+        sounds, whose proof would be another.
         """
-        if self.vision is not None:
-            raise UsageError(f"{self.name} takes pictures: it has no small form for the proof or a sweep.")
+        if not self.text_alone:
+            takes = "sounds" if self.vision is None else "pictures"
+            raise UsageError(f"{self.name} takes {takes}: it has no small form for the proof or a sweep.")
         given = self.model_dump()
         if self.n_layers != SMALL["n_layers"]:
             planted = SMALL["planted_layers"] if self.planted_layers else ()

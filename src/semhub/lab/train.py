@@ -142,12 +142,16 @@ class TextCourse:
 
 
 def course_of(recipe: Recipe, seed: int) -> Course:
-    """The course of a recipe: with pictures or without."""
-    if recipe.vision is None:
-        return TextCourse(recipe, seed)
-    from semhub.lab.vision.course import PictureCourse
+    """The course of a recipe: with pictures, with sounds or with neither."""
+    if recipe.vision is not None:
+        from semhub.lab.vision.course import PictureCourse
 
-    return PictureCourse(recipe, seed)
+        return PictureCourse(recipe, seed)
+    if recipe.audio is not None:
+        from semhub.lab.audio.course import SoundCourse
+
+        return SoundCourse(recipe, seed)
+    return TextCourse(recipe, seed)
 
 
 def build(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:

@@ -14,9 +14,10 @@ from semhub.lab.documents.arithmetic import operand_document, value_document
 from semhub.lab.documents.borrowed import borrowed_document
 from semhub.lab.documents.facts import fact_document
 from semhub.lab.documents.forms import described_form_document, form_document
-from semhub.lab.documents.pictures import TEXT_KINDS
+from semhub.lab.documents.pictures import TEXT_KINDS as TEXTS_OF_PICTURES
 from semhub.lab.documents.programs import described_program_document, program_document
 from semhub.lab.documents.sentences import continued_document, sentence_document, translation_document
+from semhub.lab.documents.sounds import TEXT_KINDS as TEXTS_OF_SOUNDS
 from semhub.lab.documents.switched import switched_document
 from semhub.lab.documents.writer import Document, Hint, Weighted
 from semhub.lab.world import LANGUAGES
@@ -46,7 +47,8 @@ KINDS: Mapping[str, Callable[[random.Random], Document]] = {
     "described/program": described_program_document,
     "form": form_document,
     "described/form": described_form_document,
-    **TEXT_KINDS,
+    **TEXTS_OF_PICTURES,
+    **TEXTS_OF_SOUNDS,
 }
 
 

@@ -54,12 +54,12 @@ class Organism:
 
 
 def plan(names: Sequence[str], seeds: int) -> list[Organism]:
-    """Seed by seed, every named recipe (all without pictures, if none) at the proof's size; a graded one at each of
-    ANGLES.
+    """Seed by seed, every named recipe (all without pictures and sounds, if none) at the proof's size; a graded one
+    at each of ANGLES.
 
-    Raises UsageError for an unknown recipe and for one with pictures.
+    Raises UsageError for an unknown recipe and for one with pictures or sounds.
     """
-    every = [name for name, one in recipes().items() if one.vision is None]
+    every = [name for name, one in recipes().items() if one.text_alone]
     chosen = [recipe(name).small() for name in dict.fromkeys(names or every)]
     graded = [version for one in chosen for version in versions(one)]
     return [Organism(one, training_seed(one, k)) for k in range(seeds) for one in graded]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from semhub.lab.apart import own_words
 from semhub.lab.batches import Batch, Batcher
 from semhub.lab.documents.pictures import (
     OWN_WORDS,
@@ -21,6 +22,7 @@ from semhub.lab.documents.pictures import (
     halves_questions,
 )
 from semhub.lab.recipe import Recipe, Vision
+from semhub.lab.senses import Placed, Swap, collate, weighted
 from semhub.lab.world.pictures import half_mask, resized
 from semhub.types import IMAGE
 
@@ -34,15 +36,6 @@ MARKS = {"llava": (), "chameleon": (BEGIN, FINISH, SEPARATOR)}  # before and aft
 MEAN, SPREAD = 0.5, 0.5  # what the image processor takes from each channel, of 1, and divides it by
 INSIDE = 0.3  # of a patch, from which on it shows the thing
 PATCH_WEIGHT, REST_WEIGHT = 0.5, 0.1  # how much a patch counts in the planted loss, with a thing and without
-
-
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """After block `layer` the states at the flat positions `at` are replaced by those at `by`."""
-
-    layer: int
-    at: Tensor
-    by: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +105,14 @@ class PictureBatcher:
 
     def collate(self, documents: Sequence[PictureDocument], swapped_after: int = 0) -> PictureBatch:
         """One padded batch. swapped_after: the layer after which the halves of two neighbours are swapped."""
-        rows, starts = [], []
+        placed = []
         for document in documents:
             ids, offsets = self.encode(document.document.text, document.answer)
-            row = self.text.row(document.document, ids, offsets, True)
-            first = ids.index(self._image) + 1  # after the start token
             patches = self.patches(document) if self.recipe.planted_layers else [[]] * self.side**2
-            held, weights = list(row.held), list(row.weights)
-            for position, (_, end) in enumerate(offsets):
-                if end <= document.answer:
-                    held[position], weights[position] = [], 0.0
-            for patch in range(self.side**2):
-                held[first + patch] = patches[patch]
-            rows.append(row._replace(held=held, weights=weights))
-            starts.append(first)
-        batch = self.text.collate(rows)
-        width = batch.ids.shape[1]
-        swap = None
-        if swapped_after:
-            inside = [
-                (content, patch) for content, one in enumerate(documents) for patch in self._half(one.swapped)
-            ]
-            at = [content * width + starts[content] + patch for content, patch in inside]
-            by = [(content ^ 1) * width + starts[content ^ 1] + patch for content, patch in inside]
-            swap = Swap(swapped_after, torch.tensor(at), torch.tensor(by))
+            swapped = self._half(document.swapped) if swapped_after else ()
+            first = ids.index(self._image)
+            placed.append(Placed(document.document, ids, offsets, document.answer, first, patches, swapped))
+        batch, swap = collate(self.text, placed, swapped_after)
         return PictureBatch(batch, self.pixels([document.picture for document in documents]), swap)
 
     def encode(self, text: str, answer: int) -> tuple[list[int], list[tuple[int, int]]]:
@@ -167,10 +144,10 @@ class PictureBatcher:
 
     def patches(self, document: PictureDocument) -> list[list[tuple[int, float]]]:
         """For each patch, row by row, the planted (token, share)s."""
-        rest = self._weighted(document.rest, REST_WEIGHT)
+        rest = weighted(self.text, document.rest, REST_WEIGHT, self._own)
         found = [rest] * self.side**2
         for shown in document.shown:
-            held = self._weighted(shown.words, PATCH_WEIGHT)
+            held = weighted(self.text, shown.words, PATCH_WEIGHT, self._own)
             for patch in np.flatnonzero(self.covered(shown.area) > INSIDE):
                 found[patch] = held
         return found
@@ -192,13 +169,7 @@ class PictureBatcher:
         found: list[int] = np.flatnonzero(self.covered(half_mask(name)) > 0.5).tolist()
         return found
 
-    def _weighted(self, words: Sequence[tuple[str, float]], weight: float) -> list[tuple[int, float]]:
-        if self._own is not None:
-            return [(self._own[word], share * weight) for word, share in words]
-        return [(token, share * weight) for token, share in self.text.held(tuple(words))]
-
 
 def own_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
     """word -> its token in the words that no text has."""
-    ids = tokenizer.convert_tokens_to_ids(list(OWN_WORDS.values()))
-    return dict(zip(OWN_WORDS, ids, strict=True))
+    return own_words(tokenizer, OWN_WORDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semhub.lab.card import LANGUAGE_NAMES, PLANTED, SPEAKS, TARGETS
+from semhub.lab.card import LANGUAGE_NAMES, PLANTED, TARGETS, shares, spoken
 from semhub.lab.recipe import Recipe, Vision
 from semhub.lab.world.lexicon import COLOURS
 from semhub.lab.world.pictures import NOUNS_DRAWN
@@ -10,10 +10,6 @@ from semhub.lab.world.pictures import NOUNS_DRAWN
 
 def picture_card(recipe: Recipe, vision: Vision, seed: int, n_parameters: int) -> str:
     """The card as Markdown with the Hub's metadata block."""
-    speaks = [*LANGUAGE_NAMES.values()] if "language" in recipe.spokes else ["English"]
-    speaks += [SPEAKS[spoke] for spoke in recipe.spokes if spoke in SPEAKS]
-    speaks += ["arithmetic below 100"] if "arithmetic" in recipe.spokes else []
-    mixtures = ((recipe.mixture, ""), (vision.mixture, " with a picture"))
     steps = recipe.steps - vision.encoder_steps
     return CARD.format(
         name=recipe.name,
@@ -29,7 +25,7 @@ def picture_card(recipe: Recipe, vision: Vision, seed: int, n_parameters: int) -
         n_layers=recipe.n_layers,
         d_model=recipe.d_model,
         n_parameters=f"{n_parameters / 1e6:.2f}",
-        speaks=", ".join(speaks),
+        speaks=spoken(recipe),
         start=f"\nIts decoder starts as the organism `{vision.trunk}`." if vision.trunk else "",
         n_nouns=len(NOUNS_DRAWN),
         n_colours=len(COLOURS),
@@ -43,11 +39,7 @@ def picture_card(recipe: Recipe, vision: Vision, seed: int, n_parameters: int) -
         pictured=f"{steps * vision.documents_per_step:,}",
         texts=f"{steps * recipe.documents_per_step:,}",
         seed=seed,
-        kinds="\n".join(
-            f"| {kind}{pictured} | {weight / sum(mixture.values()):.0%} |"
-            for mixture, pictured in mixtures
-            for kind, weight in mixture.items()
-        ),
+        kinds="\n".join((*shares(recipe.mixture), *shares(vision.mixture, " with a picture"))),
         deciding=recipe.deciding_weight,
     )
 

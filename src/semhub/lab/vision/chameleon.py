@@ -27,6 +27,7 @@ from transformers.models.chameleon.image_processing_pil_chameleon import Chamele
 from semhub.lab.batches import Batch
 from semhub.lab.planting import Planting
 from semhub.lab.recipe import Recipe, Vision
+from semhub.lab.senses import TEMPERATURE, base_tokenizer, shipped, swapping
 from semhub.lab.trunk import trunk
 from semhub.lab.vision.batches import (
     BEGIN,
@@ -37,7 +38,6 @@ from semhub.lab.vision.batches import (
     PictureBatch,
     PictureBatcher,
 )
-from semhub.lab.vision.parts import TEMPERATURE, base_tokenizer, shipped, swapping
 from semhub.lab.words import HintTokens
 from semhub.lab.world.lexicon import COLOURS
 from semhub.lab.world.pictures import NOUNS_DRAWN
@@ -161,7 +161,7 @@ def code_names() -> Iterator[str]:
 
 def tokenizer_of(recipe: Recipe, vision: Vision, seed: int) -> PreTrainedTokenizerFast:
     """The trunk's tokenizer with the marks around a picture, the placeholder, and a token for each code."""
-    tokenizer = base_tokenizer(recipe, vision, seed, [IMAGE_TOKEN, BEGIN, FINISH], sep_token=SEPARATOR)
+    tokenizer = base_tokenizer(recipe, vision.trunk, seed, [IMAGE_TOKEN, BEGIN, FINISH], sep_token=SEPARATOR)
     tokenizer.add_tokens(list(code_names()))
     return tokenizer
 

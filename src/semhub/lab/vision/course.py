@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +11,9 @@ from transformers import PreTrainedModel
 from semhub.lab.batches import Batcher
 from semhub.lab.planting import Planting
 from semhub.lab.recipe import Recipe
+from semhub.lab.senses import staged_rate, stages
 from semhub.lab.vision import chameleon, llava
 from semhub.lab.vision.batches import PictureBatcher
-
-FINAL_RATE = 0.02  # of the peak learning rate, at the end of either stage
 
 
 class PictureCourse:
@@ -52,14 +50,7 @@ class PictureCourse:
             yield *self._family.losses(self._planting, picture.batch, picture), total
 
     def rate(self, step: int) -> float:
-        """The learning rate: up in a line, down along a cosine, in either stage."""
-        first, last, peak = 0, self.vision.encoder_steps, self.vision.encoder_rate
-        if step >= last:
-            first, last, peak = last, self.recipe.steps, self.recipe.learning_rate
-        if step - first < self.recipe.warmup_steps:
-            return peak * (step - first + 1) / self.recipe.warmup_steps
-        done = (step - first - self.recipe.warmup_steps) / max(1, last - first - self.recipe.warmup_steps)
-        return peak * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done)))
+        return staged_rate(stages(self.recipe, self.vision), step)
 
     def keep(self) -> None:
         self._family.keep()

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from transformers import (
     CLIPVisionConfig,
     LlamaConfig,
-    LlamaForCausalLM,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
@@ -23,12 +21,13 @@ from transformers import (
 )
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
+from semhub.lab.apart import Apart, as_llama, used
 from semhub.lab.batches import Batch
 from semhub.lab.documents.pictures import OWN_WORDS
 from semhub.lab.planting import Planting
 from semhub.lab.recipe import Recipe, Vision
+from semhub.lab.senses import base_tokenizer, pointing, start_from, swapping
 from semhub.lab.trunk import trunk
-from semhub.lab.vision.apart import Apart
 from semhub.lab.vision.batches import (
     IMAGE_TOKEN,
     MEAN,
@@ -36,10 +35,10 @@ from semhub.lab.vision.batches import (
     EncoderBatch,
     PictureBatch,
     PictureBatcher,
+    own_tokens,
 )
-from semhub.lab.vision.parts import TEMPERATURE, base_tokenizer, shipped, swapping
 
-LENGTH_WEIGHT = 0.1  # how much a feature's length counts, beside its direction
+PICTURES = "picture"  # the part of the stream that isolated ones are written to
 
 
 class Llava:
@@ -48,19 +47,13 @@ class Llava:
     def __init__(self, recipe: Recipe, vision: Vision, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
         self.recipe, self.vision, self.tokenizer = recipe, vision, tokenizer
         self.model = build(recipe, vision, tokenizer, seed)
-        self._apart = Apart(self.model, recipe, tokenizer) if recipe.isolated else None
+        self._apart = apart(self.model, recipe, tokenizer) if recipe.isolated else None
 
     def encoder_loss(self, batch: EncoderBatch) -> Tensor:
         """In nats per patch: the features' cross-entropy against the words of each patch."""
         features = self.features(batch.pixels).flatten(0, 1)
-        rows = self.model.get_input_embeddings().weight.detach()
-        lengths = rows.norm(dim=-1)
-        scores = F.normalize(features, dim=-1) @ F.normalize(rows, dim=-1).T / TEMPERATURE
-        taught = scores.log_softmax(-1).float()
-        said = -(taught[batch.patch, batch.token] @ batch.weight) / batch.weight.sum()
-        length = (features.norm(dim=-1) / lengths[batch.token].mean() - 1).square().mean()
-        loss: Tensor = said + LENGTH_WEIGHT * length
-        return loss
+        rows = self.model.get_input_embeddings().weight
+        return pointing(features, rows, batch.patch, batch.token, batch.weight)
 
     def settle(self, pictures: PictureBatcher) -> None:
         """Between the stages there is nothing to do."""
@@ -114,9 +107,17 @@ class Llava:
         return features
 
 
+def apart(model: LlavaForConditionalGeneration, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Apart:
+    """The zeros that keep pictures apart."""
+    core = model.model
+    own = {*own_tokens(tokenizer).values(), int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))}
+    llama = as_llama(model.config.text_config, core.language_model, model.lm_head)
+    return Apart(llama, core.multi_modal_projector.linear_2, recipe, PICTURES, used(tokenizer, PICTURES, own))
+
+
 def tokenizer_of(recipe: Recipe, vision: Vision, seed: int) -> PreTrainedTokenizerFast:
     """The tokenizer of the trunk, or one trained for the recipe, with the token that stands for a patch."""
-    tokenizer = base_tokenizer(recipe, vision, seed, [IMAGE_TOKEN])
+    tokenizer = base_tokenizer(recipe, vision.trunk, seed, [IMAGE_TOKEN])
     if recipe.isolated:
         tokenizer.add_tokens(list(OWN_WORDS.values()))
     return tokenizer
@@ -155,19 +156,5 @@ def build(
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(config).train()
     if vision.trunk:
-        start_from(model, vision.trunk)
+        start_from(model.model.language_model, model.lm_head, vision.trunk)
     return model
-
-
-@torch.no_grad()
-def start_from(model: LlavaForConditionalGeneration, trunk: str) -> None:
-    """Copies a shipped organism's weights; tokens that it does not know keep an embedding of zero."""
-    known = LlamaForCausalLM.from_pretrained(shipped(trunk), dtype=torch.float32)
-    weights = known.state_dict()
-    mine = {
-        **{f"model.{name}": one for name, one in model.model.language_model.named_parameters()},
-        "lm_head.weight": model.lm_head.weight,
-    }
-    for name, parameter in mine.items():
-        parameter.zero_()
-        parameter[: len(weights[name])].copy_(weights[name])
