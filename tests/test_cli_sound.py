@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tests.models.soundmodels import cached_sound_checkpoint
@@ -194,3 +195,13 @@ def test_times_that_are_not_known(model: Adapter, monkeypatch: pytest.MonkeyPatc
 def test_pairs_may_hold_sounds(model: Adapter) -> None:
     rows = public.similarity(model, [(Sound(data=clip()), "a dog"), (Sound(data=clip(0.5)), "a frog")])
     assert set(rows["measure"]) >= {"cosine", "paper_score"}
+
+
+def test_own_pairs_of_sounds_must_beat_twins_that_keep_the_encoder(model: Adapter) -> None:
+    rows = [{"a": Sound(data=clip(0.3 + 0.02 * i)), "b": f"the number {i}"} for i in range(32)]
+    found = public.test(model, pd.DataFrame(rows), twins=1)
+    names = [check["name"] for check in found["checks"]]
+    assert "beats its twins (trained encoder and embeddings only)" in names
+    texts = [{"a": f"a {i}", "b": f"the number {i}"} for i in range(32)]
+    named = [check["name"] for check in public.test(model, pd.DataFrame(texts), twins=1)["checks"]]
+    assert "beats its twins (trained embeddings only)" in named

@@ -171,13 +171,15 @@ def test(
     """Own pairs to a P1 verdict in one call: keys verdict, reason, layers, effect, ci_low, ci_high, checks, results.
 
     pairs: a DataFrame, or a JSONL file, with columns `a` and `b`, and optionally `negatives` (a list) and
-    `cluster`. The texts are compared as they are: their last token is where the states are read.
+    `cluster`. The texts are compared as they are: their last token is where the states are read. In a DataFrame a and b
+    may be `Image`s or `Sound`s; then nothing is supported without 19 twins, which keep the model's encoder.
     Raises DataError, with the row or line, for what is no pair of texts, and for fewer than two pairs.
     """
     case_set = replace(_pair_set(_own_pairs(pairs)), deciding=True)
     config = RunConfig(seed=seed, twins=twins)
     rows = pair_rows(model, case_set, config)
-    evidence = [shared_space(by_variant(rows), OWN, case_set.variant, seed, config.n_draws)]
+    sensed = any(one.images or one.sounds for pair in case_set.pairs for one in (pair.a, pair.b))
+    evidence = [shared_space(by_variant(rows), OWN, case_set.variant, seed, config.n_draws, sensed=sensed)]
     results = summarise(rows, {OWN: ("own", "P1")}, seed, config.n_draws)
     return {**verdict_of("own", "P1", evidence), "results": results}
 
