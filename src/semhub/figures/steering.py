@@ -233,7 +233,8 @@ def _map(rows: pd.DataFrame, panel: Panel, band: tuple[int, int] | None) -> alt.
         )
     subtitle = (
         *panel.subtitle,
-        f"full colour: {largest:.2f} nat" + ("; between the lines: the verdict's band" if band else ""),
+        f"full colour: {largest:.2f} nat",
+        *(["between the lines: the verdict's band"] if band else []),
     )
     title = heading(Panel(panel.title, subtitle, panel.y_title, panel.n_layers))
     chart = alt.layer(*parts).properties(width=theme.WIDTH, height=ROW_HEIGHT * len(order), title=title)

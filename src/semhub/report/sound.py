@@ -135,10 +135,9 @@ def _notes(
         notes.append(f"The first {seconds(clip['played'])} s of {seconds(length)} s can be played.")
     if times and length:
         last = max(end for _, end in times)
-        widest = max(end - start for start, end in times)
         if last > length + 0.05:
             notes.append(f"The clip ends at {seconds(length)} s; what follows is filled up, without a sound.")
-        elif last < length - widest:
+        elif last < length - 0.05:
             notes.append(f"The tokens carry the first {seconds(last)} s of {seconds(length)} s.")
     if layout is not None and layout.overlap:
         notes.append("The windows overlap: a token stands in the middle of its own.")
