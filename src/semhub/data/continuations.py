@@ -12,7 +12,7 @@ from semhub.errors import UsageError
 
 FORMS = {
     "bare": "as the paper has it",
-    "continued": "followed by words that give the model a reason to hold the meaning, such as ` This represents`",
+    "continued": 'followed by words that give the model a reason to hold the meaning, such as "This represents"',
 }
 
 
