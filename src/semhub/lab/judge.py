@@ -20,7 +20,7 @@ from semhub.runs.config import RunConfig
 from semhub.runs.execute import Prepared, prepare
 from semhub.runs.plan import Built, Unit, units
 from semhub.runs.shard import run_unit
-from semhub.stats.evidence import NEEDS_TWINS
+from semhub.stats.evidence import ENCODER_ALONE, NEEDS_TWINS
 from semhub.stats.tables import by_variant
 from semhub.stats.verdict import SUPPORTED, decide
 from semhub.types import LensSet, PairSet, SteerSet
@@ -83,7 +83,8 @@ def judge(
     shown = {
         v["spoke"]
         for v in verdicts
-        if v["prediction"] == "P1" and (v["verdict"] == SUPPORTED or v["reason"].startswith(NEEDS_TWINS))
+        if (v["prediction"] == "P1" and v["verdict"] == SUPPORTED)
+        or v["reason"].startswith((NEEDS_TWINS, ENCODER_ALONE))
     }
     if shown and twins:
         pairs = [item for item in built if item.experiment.spoke in shown]
