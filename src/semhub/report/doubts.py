@@ -87,7 +87,7 @@ def _controls(run: Run, verdict: Mapping[str, Any]) -> Iterator[str]:
     for condition, name in (
         ("null", "the null's upper edge"),
         ("twin", "the best twin"),
-        ("twin_embeddings", "the best twin with trained embeddings"),
+        ("twin_embeddings", "the best twin that keeps what enters the blocks"),
     ):
         control = _level(inside, "paper_score_centred", condition, "ci_high")
         if score is not None and control is not None and control >= CLOSE * score:
