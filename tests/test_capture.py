@@ -111,7 +111,48 @@ def test_batches_fit_the_budget_and_are_sorted(
     assert sorted(i for part in parts for i in part.content.tolist()) == list(range(len(TEXTS)))
     shapes.clear()
     list(capture(adapter, encoded, [[0]] * len(TEXTS), batch_tokens=30))
-    assert shapes == [(6, 1)]  # a content is cut after its last asked position
+    assert shapes == [(5, 1)]  # a content is cut after its last asked position, and two of the six are equal
+
+
+BEGINNINGS = ["three", "three plus five equals", "three plus", "three plus six", "three plus five", "river"]
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 12, 4096])
+def test_a_text_is_read_in_the_pass_of_one_that_begins_with_it(
+    adapter: DecoderAdapter, monkeypatch: pytest.MonkeyPatch, batch_tokens: int
+) -> None:
+    encoded = adapter.encode([Content.of(text) for text in BEGINNINGS])
+    ids = [one.ids for one in encoded]
+    begun = [sum(other[: len(one)] == one for other in ids) > 1 for one in ids]
+    assert begun == [True, False, True, False, True, False]
+    given: list[tuple[int, ...]] = []
+    right = adapter.collate
+
+    def collate(batch: Sequence[Encoded], padding: str = "right") -> Inputs:
+        given.extend(one.ids for one in batch)
+        return right(batch, padding)
+
+    monkeypatch.setattr(adapter, "collate", collate)
+    done: list[int] = []
+    states = capture_all(adapter, encoded, batch_tokens=batch_tokens, progress=done.append)
+    assert sorted(given) == sorted(one for one, other in zip(ids, begun, strict=True) if not other)
+    assert done[-1] == len(BEGINNINGS)
+    assert states.content.tolist() == list(range(len(BEGINNINGS)))
+    assert states.position.tolist() == [len(one) - 1 for one in ids]
+    for row, one in enumerate(encoded):
+        torch.testing.assert_close(states.values[:-1, row], plain(adapter, one)[:, -1], rtol=1e-5, atol=1e-5)
+
+
+def test_as_many_rows_as_tokens_need_not_be_all_of_them(adapter: DecoderAdapter) -> None:
+    """Two readings of one pass with as many asked positions as it has: not its states in order."""
+    long, short = adapter.encode([Content.of("three plus five equals"), Content.of("three plus")])
+    n, k = len(long.ids), len(short.ids)
+    assert long.ids[:k] == short.ids
+    states = capture_all(adapter, [long, short], [list(range(k, n)), list(range(k))])
+    assert states.position.tolist() == [*range(k, n), *range(k)]
+    want = plain(adapter, long)
+    for row, position in enumerate(states.position.tolist()):
+        torch.testing.assert_close(states.values[:-1, row], want[:, position], rtol=1e-5, atol=1e-5)
 
 
 def test_generator_stops_cleanly(adapter: DecoderAdapter, encoded: list[Encoded]) -> None:

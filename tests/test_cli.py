@@ -281,19 +281,20 @@ def test_a_dry_run_runs_nothing(
     command: list[str], tmp_path: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(execute, "run_unit", None)
+    monkeypatch.setattr(execute, "run_group", None)
     answer = semhub(capfd, *command, "--dry-run", "--json")
     found = json.loads(answer.out)
     assert answer.status == 0
     units = [row["unit"] for row in found["units"]]
-    assert units == [
-        "arithmetic.similarity--all-bare", "arithmetic.similarity--all-continued", "twin-000", "twin_embeddings-000",
-    ]  # fmt: skip
+    assert units == ["arithmetic.similarity--all-bare", "twin-000", "twin_embeddings-000"]
+    assert [row["shards"] for row in found["units"]] == [2, 1, 1]
+    assert [row["contents"] for row in found["units"]] == [48, 12, 12]
     assert all(row["contents"] > 0 and row["tokens"] > row["contents"] for row in found["units"])
     assert found["seconds"] >= 0
     assert found["weights_bytes"] > found["states_bytes"] > 0
     shown = semhub(capfd, *command, "--dry-run")
-    assert all(unit in shown.out for unit in units)
+    assert "arithmetic.similarity--all-bare and 1 more" in shown.out
+    assert all(unit in shown.out for unit in ("twin ", "twin_embeddings "))
     assert not list(tmp_path.iterdir())
 
 
@@ -310,11 +311,13 @@ def test_a_dry_run_counts_each_case_set_once(
     """The twins run the same case sets; in the table they are one line with the sum of all of them."""
     seen: list[int] = []
     work = dryrun._work
-    monkeypatch.setattr(dryrun, "_work", lambda adapter, one: (seen.append(id(one)), work(adapter, one))[1])
+    monkeypatch.setattr(
+        dryrun, "_work", lambda adapter, sets: (seen.extend(map(id, sets)), work(adapter, sets))[1]
+    )
     many = [*command, "--twins", 3, "--dry-run"]
     found = json.loads(semhub(capfd, *many, "--json").out)
-    sets = [row for row in found["units"] if "twin" not in row["unit"]]
-    assert len(seen) == len(set(seen)) == len(sets) + 1, (
+    n_sets = sum(row["shards"] for row in found["units"] if "twin" not in row["unit"])
+    assert len(seen) == len(set(seen)) == n_sets + 1, (
         "one of them is deciding, and twins run through a share of it"
     )
     shown = semhub(capfd, *many).out

@@ -2,7 +2,8 @@
 
 The forward pass is the floor: hooks copy the asked positions out on the device, nothing else is kept, the
 unembedding is not run, and a content is cut after its last asked position (no position reads a later one, but
-within a picture or a prefix, which are read whole).
+within a picture or a prefix, which are read whole). For the same reason a text that another one begins with is read
+in that one's pass and needs none of its own.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def capture(
 
     positions: "last", "all", or for each content the positions to read (negative ones count from the end).
     layers: which of 0..L, all by default. batch_tokens: padded tokens in one forward pass. progress: called with
-    the number of contents done. Batches go from long to short contents; contents without a position are skipped.
+    the number of contents done. Batches go from long to short contents; contents without a position are skipped. A
+    content's rows follow each other, by position.
     Out of memory halves the batch and goes on; ModelError if one content alone does not fit.
     Raises UsageError on a layer or position out of range.
     """
@@ -64,67 +66,91 @@ def capture(
         raise UsageError(f"batch_tokens must be at least 1, not {batch_tokens}.")
     rows = _resolve(encoded, positions)
     lengths = [one.needed(max(asked) + 1) if asked else 0 for one, asked in zip(encoded, rows, strict=True)]
-    pending = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-lengths[i], i))
-    return _batches(adapter, encoded, rows, lengths, pending, wanted, batch_tokens, progress)
+    cut = [one.beginning(length) if length else None for one, length in zip(encoded, lengths, strict=True)]
+    passes = sorted(_passes(cut), key=lambda one: (-len(one.inputs.ids), one.contents))
+    return _batches(adapter, passes, rows, wanted, batch_tokens, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What one row of a batch is given, and the contents (ascending) that it is, or begins with."""
+
+    inputs: Encoded
+    contents: tuple[int, ...]
+
+
+def n_tokens(encoded: Sequence[Encoded]) -> int:
+    """How many tokens are run through the model to read the last position of each content."""
+    return sum(len(one.inputs.ids) for one in _passes(encoded))
+
+
+def _passes(cut: Sequence[Encoded | None]) -> list[_Pass]:
+    """The passes that read every content that has something to read.
+
+    Sorted by their ids, texts that begin another stand right before it.
+    """
+    given = [(one, i) for i, one in enumerate(cut) if one is not None]
+    out = [_Pass(one, (i,)) for one, i in given if one.whole_until]
+    texts = sorted(
+        ((one, i) for one, i in given if not one.whole_until), key=lambda pair: (pair[0].ids, pair[1])
+    )
+    read = list[int]()
+    for place, (one, i) in enumerate(texts):
+        read.append(i)
+        following = texts[place + 1][0].ids if place + 1 < len(texts) else ()
+        if following[: len(one.ids)] != one.ids:
+            out.append(_Pass(one, tuple(sorted(read))))
+            read = []
+    return out
 
 
 def _batches(
     adapter: Adapter,
-    encoded: Sequence[Encoded],
+    passes: list[_Pass],
     rows: list[list[int]],
-    lengths: list[int],
-    pending: list[int],
     layers: tuple[int, ...],
     batch_tokens: int,
     progress: Callable[[int], None] | None,
 ) -> Iterator[States]:
-    done = len(encoded) - len(pending)
-    while pending:
-        size = max(1, batch_tokens // lengths[pending[0]])
-        batch = pending[:size]
+    done = len(rows) - sum(len(one.contents) for one in passes)
+    while passes:
+        length = len(passes[0].inputs.ids)
+        batch = passes[: max(1, batch_tokens // length)]
         states = None
         try:
-            states = _read(adapter, encoded, rows, lengths, batch, layers)
+            states = _read(adapter, batch, rows, layers)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
             if len(batch) == 1:
                 raise ModelError(
-                    f"out of memory on one content of {lengths[batch[0]]} tokens: shorten it, use a smaller dtype, "
+                    f"out of memory on one content of {length} tokens: shorten it, use a smaller dtype, "
                     "or another device."
                 ) from error
         if states is None:  # outside the handler, whose traceback would keep the failed batch alive
             release(adapter.device)
-            batch_tokens = max(1, len(batch) // 2) * lengths[batch[0]]
+            batch_tokens = max(1, len(batch) // 2) * length
             continue
-        pending = pending[len(batch) :]
-        done += len(batch)
+        passes = passes[len(batch) :]
+        done += sum(len(one.contents) for one in batch)
         if progress is not None:
             progress(done)
         yield states
 
 
-def _read(
-    adapter: Adapter,
-    encoded: Sequence[Encoded],
-    rows: list[list[int]],
-    lengths: list[int],
-    batch: list[int],
-    layers: tuple[int, ...],
-) -> States:
-    cut = [encoded[i].beginning(lengths[i]) for i in batch]
-    inputs = adapter.collate(cut)
+def _read(adapter: Adapter, batch: list[_Pass], rows: list[list[int]], layers: tuple[int, ...]) -> States:
+    inputs = adapter.collate([one.inputs for one in batch])
     width = inputs.ids.shape[1]
-    content = torch.tensor([i for i in batch for _ in rows[i]])
-    position = torch.tensor([p for i in batch for p in rows[i]])
-    flat = torch.tensor([k * width + p for k, i in enumerate(batch) for p in rows[i]])
+    asked = [(k, i, p) for k, one in enumerate(batch) for i in one.contents for p in rows[i]]
+    row, content, position = torch.tensor(asked).T
+    flat = row * width + position
     values = torch.empty(len(layers), len(flat), adapter.d_model, dtype=adapter.dtype, device=adapter.device)
     _run(adapter, inputs, flat, layers, values)
     return States(values, content, position, layers)
 
 
 def _run(adapter: Adapter, inputs: Inputs, flat: Tensor, layers: tuple[int, ...], values: Tensor) -> None:
-    whole = len(flat) == inputs.ids.numel()
+    whole = torch.equal(flat, torch.arange(inputs.ids.numel()))
     at = {values.device: flat.to(values.device)}
 
     def keep(index: int, states: Tensor) -> None:

@@ -7,10 +7,13 @@ import functools
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from tests.measures.plain import log_softmax
 from tests.tiny import tiny_model, tiny_tokenizer
 
+from semhub.measures import readout
+from semhub.measures.words import Ready
 from semhub.models import load
 from semhub.models.base import Adapter
 
@@ -83,3 +86,12 @@ def lens(text: str, mode: str) -> np.ndarray:
 def word_score(text: str, position: int, word: str, mode: str) -> np.ndarray:
     """[layer]: log of the summed probability of the word's single-token forms."""
     return np.log(np.exp(lens(text, mode)[:, position][:, forms(word)]).sum(axis=1))
+
+
+def read_alone(
+    adapter: Any, ready: Ready, plan: readout.Plan, *, experiment: str, variant: str, **options: Any
+) -> pd.DataFrame:
+    """The rows of one reading that nothing is run with."""
+    reading = readout.Reading(ready, plan, experiment, variant)
+    (rows,) = readout.measure(adapter, [reading], **options)
+    return rows

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from tests.measures import picturing, plain
-from tests.measures.model import forms
+from tests.measures.model import forms, read_alone
 
 from semhub.measures import areas, readout
 from semhub.measures.words import NO_PATCH, Ready, make_ready
@@ -67,7 +67,7 @@ def plan(n_draws: int = 3) -> readout.Plan:
 
 @functools.cache
 def rows(mode: str, batch_tokens: int = 16) -> pd.DataFrame:
-    return readout.measure(
+    return read_alone(
         picturing.picturing()[0], ready(), plan(), experiment="x", variant="v", mode=mode, batch_tokens=batch_tokens
     )  # fmt: skip
 
@@ -186,7 +186,7 @@ def test_an_area_of_one_position_is_that_position() -> None:
         assert bool(prepared.areas) == (area is not None)
         subsets = {"": np.ones(2, dtype=bool)}
         frames.append(
-            readout.measure(
+            read_alone(
                 adapter,
                 prepared,
                 readout.Plan(subsets, np.array([[1, 0]])),
@@ -217,7 +217,7 @@ def test_a_word_that_the_model_never_says_has_no_finite_mean(monkeypatch: pytest
     never = torch.tensor(sorted(forms("nine")))
     monkeypatch.setattr(adapter, "unembedding", replace(adapter.unembedding, masked=never))
     names = dict(experiment="x", variant="v", mode="final_norm", batch_tokens=64)
-    frame = readout.measure(adapter, ready(), replace(plan(), concept=False), **names)
+    frame = read_alone(adapter, ready(), replace(plan(), concept=False), **names)
     said = frame[(frame["measure"] == "logprob") & (frame["condition"] == "dominant")]
     assert set(said["case_id"]) == set(IDS) - {"case:4"}
     assert np.isfinite(said["value"]).all()

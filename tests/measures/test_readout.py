@@ -11,7 +11,7 @@ import pytest
 from tests.measures import model, plain
 
 from semhub.measures import readout
-from semhub.measures.readout import Plan, distinct_words, measure
+from semhub.measures.readout import Plan, distinct_words
 from semhub.measures.words import make_ready
 from semhub.stats.permutation import permutations
 from semhub.types import Content, Kept, LensCase, LensSet
@@ -63,7 +63,7 @@ def rows(mode: str, batch_tokens: int = 16) -> pd.DataFrame:
     done: list[int] = []
     adapter = model.tiny()[0]
     options = dict(experiment="language.lens", variant="zh", mode=mode, batch_tokens=batch_tokens)
-    frame = measure(adapter, ready(), plan(), progress=done.append, **options)
+    frame = model.read_alone(adapter, ready(), plan(), progress=done.append, **options)
     assert len(done) > 2 or batch_tokens > 1000, "several batches"
     assert done[-1] == len({text for text, *_ in TABLE})
     return frame
@@ -161,7 +161,7 @@ def test_the_identity_permutation_gives_the_mean_score() -> None:
     n_words = len(distinct_words(prepared, "dominant"))
     identity = Plan(plan().subsets, np.arange(n_words)[None])
     options = dict(experiment="e", variant="zh", mode="final_norm", batch_tokens=4096)
-    frame = measure(model.tiny()[0], prepared, identity, **options)
+    frame = model.read_alone(model.tiny()[0], prepared, identity, **options)
     for variant in ("zh", "zh/select", "zh/confirm"):
         part = frame[(frame["variant"] == variant) & (frame["measure"] == "concept")]
         mean = part[part["condition"] == "dominant"].groupby("layer")["value"].mean()
@@ -177,7 +177,7 @@ def test_stand_ins_take_the_place_of_a_few_words(mode: str) -> None:
     assert set(prepared.stand_ins) == set(distinct.tolist())
     drawn = np.random.default_rng(0).integers(len(prepared.stand_ins[distinct[0]]), size=(3, len(distinct)))
     options = dict(experiment="e", variant="zh", mode=mode, batch_tokens=16)
-    frame = measure(adapter, prepared, Plan(plan().subsets, drawn, stand_ins=True), **options)
+    frame = model.read_alone(adapter, prepared, Plan(plan().subsets, drawn, stand_ins=True), **options)
     tokens = {
         i: [int(prepared.targets[c]) for c in prepared.forms[i].tolist() if c >= 0]
         for i in range(len(prepared.forms))
@@ -211,11 +211,11 @@ def test_strata_are_centred_apart() -> None:
     def found(chosen: list[LensCase], used: Plan) -> pd.DataFrame:
         given = LensSet("e", "zh", chosen, Kept(len(chosen)), "test", "en", "zh", special_tokens=False)
         prepared = make_ready(adapter, given, np.arange(adapter.n_tokens).astype(float), 0)
-        return measure(adapter, prepared, used, **options)
+        return model.read_alone(adapter, prepared, used, **options)
 
     stratified = [replace(one, stratum="ab"[int(side)]) for one, side in zip(cases(), half, strict=True)]
     both = found(stratified, drawn)
-    apart = measure(adapter, ready(), Plan({"a": ~half, "b": half}, plan().null), **options)
+    apart = model.read_alone(adapter, ready(), Plan({"a": ~half, "b": half}, plan().null), **options)
     means = []
     for name, side in (("a", ~half), ("b", half)):
         ids = [IDS[i] for i in np.flatnonzero(side)]
@@ -240,7 +240,7 @@ def test_cases_without_surface_words_have_a_concept_and_a_control() -> None:
     given = LensSet("e", "all", plain_cases, Kept(len(TABLE)), "test", "en", "", special_tokens=False)
     prepared = make_ready(adapter, given, np.arange(adapter.n_tokens).astype(float), 0)
     options = dict(experiment="e", variant="zh", mode="final_norm", batch_tokens=16)
-    frame = measure(adapter, prepared, plan(), **options)
+    frame = model.read_alone(adapter, prepared, plan(), **options)
     assert set(zip(frame["measure"], frame["condition"], strict=True)) == {
         ("logprob", "dominant"),
         ("logprob", "control"),
@@ -292,3 +292,30 @@ def test_a_constant_per_position_or_per_word_leaves_the_concept() -> None:
     shifted = m + rng.normal(size=(9, 1)) * 50 + rng.normal(size=9) * 50
     np.testing.assert_allclose(plain.double_centre(shifted), plain.double_centre(m), atol=1e-10)
     np.testing.assert_allclose(plain.double_centre(m).mean(), np.diag(m).mean() - m.mean())
+
+
+def test_readings_together_are_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three sets with contents in common, in one pass of each content: the rows of each are its own."""
+    adapter = model.tiny()[0]
+    chosen = {"all": cases(), "few": cases()[2:8:2], "others": [*cases()[:2], *cases()[9:]]}
+    readings = []
+    for name, some in chosen.items():
+        given = LensSet("e", name, some, Kept(len(some)), "test", "en", "zh", special_tokens=False)
+        prepared = make_ready(adapter, given, np.arange(adapter.n_tokens).astype(float), 0)
+        n_words = len(distinct_words(prepared, "dominant"))
+        null = permutations(n_words, 3, np.random.default_rng(1))
+        readings.append(readout.Reading(prepared, Plan({"": np.ones(len(some), bool)}, null), "e", name))
+    run, real = [], adapter.collate
+
+    def collate(batch, padding="right"):
+        run.extend(one.ids for one in batch)
+        return real(batch, padding)
+
+    monkeypatch.setattr(adapter, "collate", collate)
+    options = dict(mode="final_norm", batch_tokens=16)
+    together = readout.measure(adapter, readings, **options)
+    assert len(run) == len(set(run))
+    for reading, got in zip(readings, together, strict=True):
+        (alone,) = readout.measure(adapter, [reading], **options)
+        pd.testing.assert_frame_equal(got, alone, atol=2e-5, rtol=0)
+        assert set(got["variant"]) == {reading.variant}

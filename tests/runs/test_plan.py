@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from semhub import registry
 from semhub.errors import UsageError
@@ -14,6 +15,8 @@ from semhub.types import (
     CaseSet,
     Content,
     Kept,
+    LensCase,
+    LensSet,
     Pair,
     PairSet,
     Place,
@@ -45,7 +48,8 @@ def test_one_unit_for_each_set_and_each_twin_of_deciding_pairs() -> None:
     twins = ["twin-000", "twin-001", "twin_embeddings-000", "twin_embeddings-001"]
     assert [unit.id for unit in units] == names + twins
     assert all(unit.sets == (plan.for_twins(deciding),) for unit in units[3:])
-    assert [unit.cost for unit in units[:2]] == [9, 1]
+    assert [plan.n_contents([unit]) for unit in units[:2]] == [9, 1]
+    assert plan.n_contents(units[:2]) == 10
 
 
 def test_a_steered_set_runs_through_what_its_differences_are_made_of() -> None:
@@ -65,7 +69,40 @@ def test_a_steered_set_runs_through_what_its_differences_are_made_of() -> None:
     steered = SteerSet("own.steer", "all", cases, Kept(2), "own", deciding=True)
     assert sorted(one.text for one in plan.contents(steered)) == ["a", "b", "c", "d"]
     (unit,) = plan.units(built(steered), 5)
-    assert (unit.id, unit.cost, unit.twin) == ("own.steer--all", 4, None)
+    assert (unit.id, plan.n_contents([unit]), unit.twin) == ("own.steer--all", 4, None)
+
+
+class Wide:
+    """As much of an adapter as groups are made by: a content's states take 2,000 bytes."""
+
+    n_layers, d_model, dtype = 4, 100, torch.float32
+
+
+def test_sets_of_one_experiment_and_kind_share_their_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare, other = replace(SET, variant="bare", special_tokens=False), replace(SET, variant="other")
+    pair_sets = [SET, replace(SET, variant="b", deciding=True), other]
+    words = {"dominant": ("one",), "surface": ("1",)}
+    case = LensCase("own:0", "own:0", Content.of("a 0"), 2, words)
+    lens = LensSet("own.lens", "all", [case], Kept(1), "own", "en", "zh")
+    lenses = [lens, replace(lens, variant="b"), replace(lens, variant="spelled", spelled=True)]
+    texts = TextSet("own.similarity", "en", [("t:0", Content.of("x"))], Kept(1), "own")
+    found = plan.groups(plan.units(built(*pair_sets, bare, *lenses, texts), 1), Wide())
+    assert [[unit.id for unit in group] for group in found] == [
+        ["own.similarity--zh-all", "own.similarity--b", "own.similarity--other"],
+        ["own.similarity--bare"],
+        ["own.lens--all", "own.lens--b"],
+        ["own.lens--spelled"],
+        ["own.similarity--en"],
+        ["twin-000"],
+        ["twin_embeddings-000"],
+    ]
+    monkeypatch.setattr(plan, "STATES_AT_ONCE", 9 * 2000)
+    assert [len(group) for group in plan.groups(plan.units(built(*pair_sets), 0), Wide())] == [3]
+    more = [replace(PAIRS[0], case_id="own:9", a=Content.of("c"))]
+    longer = [SET, replace(SET, variant="longer", pairs=[*PAIRS, *more]), other]
+    assert [len(group) for group in plan.groups(plan.units(built(*longer), 0), Wide())] == [1, 1, 1]
+    monkeypatch.setattr(plan, "STATES_AT_ONCE", 10 * 2000)
+    assert [len(group) for group in plan.groups(plan.units(built(*longer), 0), Wide())] == [3]
 
 
 @pytest.mark.parametrize(

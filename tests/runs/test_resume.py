@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -64,7 +65,7 @@ def test_a_finished_run_is_not_run_again(
     small: RunConfig, reference: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, both = shard_bytes(reference), tables(reference)
-    monkeypatch.setattr(engine, "run_unit", None)
+    monkeypatch.setattr(engine, "run_group", None)
     assert execute(small, reference)
     assert shard_bytes(reference) == before
     assert tables(reference) == both
@@ -78,7 +79,7 @@ def test_two_shares_make_the_whole(
     first = semhub(capfd, *as_options(small), "--out", out, "--shard", "2/2")
     assert (first.status, first.out) == (0, "")
     assert f"`semhub report {out}`" in first.err
-    one_line(semhub(capfd, "report", out), 2, "5 of 9 shards", "Run the same command again")
+    one_line(semhub(capfd, "report", out), 2, "4 of 9 shards", "Run the same command again")
     assert not (out / "results.parquet").exists()
 
     second = semhub(capfd, *as_options(small), "--out", out, "--shard", "1/2")
@@ -97,14 +98,14 @@ import time
 from semhub import cli
 from semhub.runs import execute
 
-real, done = execute.run_unit, []
+real, done = execute.Store.write_shard, []
 def slow(*given):
     if len(done) == 2:
         print("ready", flush=True)
         time.sleep(120)
     done.append(1)
     return real(*given)
-execute.run_unit = slow
+execute.Store.write_shard = slow
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 cli.main()
 """
@@ -226,11 +227,16 @@ def test_a_damaged_shard_is_named(begun: Path, capfd: pytest.CaptureFixture[str]
 
 
 def test_a_deleted_shard_is_made_again(small: RunConfig, begun: Path, reference: Path) -> None:
-    (begun / "shards" / "arithmetic.lens--all.parquet").unlink()
-    with pytest.raises(RunFolderError, match=r"1 of 9 shards .* \(arithmetic\.lens--all \.\.\.\)"):
-        finish(Store(begun))
-    assert execute(small, begun)
-    assert shard_bytes(begun) == shard_bytes(reference)
+    """Alone, or from the middle of sets that share their forward passes: the same bytes, and no other is written."""
+    for name in ("arithmetic.lens--all", "arithmetic.similarity--all-continued"):
+        (begun / "shards" / f"{name}.parquet").unlink()
+        before = {path.name: path.stat().st_mtime_ns for path in (begun / "shards").glob("*.parquet")}
+        with pytest.raises(RunFolderError, match=rf"1 of 9 shards .* \({re.escape(name)} \.\.\.\)"):
+            finish(Store(begun))
+        assert execute(small, begun)
+        assert shard_bytes(begun) == shard_bytes(reference)
+        after = {path.name: path.stat().st_mtime_ns for path in (begun / "shards").glob("*.parquet")}
+        assert {one for one in after if after[one] != before.get(one)} == {f"{name}.parquet"}
 
 
 def test_from_python(small: RunConfig, reference: Path, tmp_path: Path) -> None:

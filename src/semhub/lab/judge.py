@@ -18,8 +18,8 @@ from semhub import models
 from semhub.models.base import Adapter
 from semhub.runs.config import RunConfig
 from semhub.runs.execute import Prepared, prepare
-from semhub.runs.plan import Built, Unit, units
-from semhub.runs.shard import run_unit
+from semhub.runs.plan import Built, Unit, groups, units
+from semhub.runs.shard import run_group
 from semhub.stats.evidence import ENCODER_ALONE, NEEDS_TWINS
 from semhub.stats.tables import by_variant
 from semhub.stats.verdict import SUPPORTED, decide
@@ -78,7 +78,7 @@ def judge(
         )
         for item in prepared.built
     )
-    frames = [_rows(adapter, unit, config, prepared) for unit in units(built, 0)]
+    frames = _rows(adapter, units(built, 0), config, prepared)
     verdicts = _decide(frames, built, prepared, config)
     shown = {
         v["spoke"]
@@ -88,13 +88,17 @@ def judge(
     }
     if shown and twins:
         pairs = [item for item in built if item.experiment.spoke in shown]
-        frames += [_rows(adapter, unit, config, prepared) for unit in units(pairs, twins) if unit.twin]
+        frames += _rows(adapter, [unit for unit in units(pairs, twins) if unit.twin], config, prepared)
         verdicts = _decide(frames, built, prepared, config)
     return Judgement(verdicts, prepared.dominant, pd.concat(frames, ignore_index=True), built)
 
 
-def _rows(adapter: Adapter, unit: Unit, config: RunConfig, prepared: Prepared) -> pd.DataFrame:
-    return run_unit(adapter, unit, config, prepared.tokens, lambda _: None)[0]
+def _rows(adapter: Adapter, some: list[Unit], config: RunConfig, prepared: Prepared) -> list[pd.DataFrame]:
+    return [
+        rows
+        for group in groups(some, adapter)
+        for _, rows, _ in run_group(adapter, group, config, prepared.tokens, lambda _: None)
+    ]
 
 
 def _decide(

@@ -8,7 +8,7 @@ by batch. A case that is read over an area has the means over its positions in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,9 @@ from semhub.lens import LensMode
 from semhub.measures.areas import NamedWords, area_scores
 from semhub.measures.groups import WordLens, best_word, padded
 from semhub.measures.words import Ready
-from semhub.models.base import Adapter
+from semhub.models.base import Adapter, Encoded
 from semhub.results import draw_rows, long_rows
+from semhub.types import Content
 
 SCORES_AT_ONCE = 16 * 2**20
 Part = tuple[str, str]  # a subset of the cases, and a stratum of it
@@ -48,60 +49,104 @@ def distinct_words(ready: Ready, condition: str) -> np.ndarray:
     return np.unique([group[0] for group in ready.groups[condition]])
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One set of cases and how it is read; experiment and variant name its rows."""
+
+    ready: Ready
+    plan: Plan
+    experiment: str
+    variant: str
+
+
 @torch.inference_mode()
 def measure(
     adapter: Adapter,
-    ready: Ready,
-    plan: Plan,
+    readings: Sequence[Reading],
     *,
-    experiment: str,
-    variant: str,
     mode: LensMode,
     batch_tokens: int,
     progress: Callable[[int], None] | None = None,
-) -> pd.DataFrame:
-    """Rows of logprob (per condition), logprob_diff, concept and concept_diff, and null draws of concept.
+) -> list[pd.DataFrame]:
+    """For each reading the rows of logprob (per condition), logprob_diff, concept and concept_diff, and null draws of
+    concept. Readings that have contents in common (encoded alike) share the forward passes of these.
 
     Of cases that are read over areas also prob and top1 (`areas.NAMED`).
     """
-    n_layers, n = adapter.n_layers + 1, len(ready.cases)
-    logprob = {name: np.full((n_layers, n), np.nan) for name in ready.groups}
-    compared = ready.required if plan.concept else ()
-    concepts = {name: _Concept(ready, name, plan, n_layers, adapter.device) for name in compared}
-    order = np.lexsort((ready.position, ready.content))
-    contents, starts = np.unique(ready.content[order], return_index=True)
-    cases_of = dict(zip(contents.tolist(), np.split(order, starts[1:]), strict=True))
-    reads = ready.areas or [(position,) for position in ready.position.tolist()]
-    wanted = [
-        sorted({p for area in {reads[i] for i in cases_of[c]} for p in area}) for c in contents.tolist()
-    ]
-    encoded = [ready.encoded[c] for c in contents.tolist()]
-    groups = {name: padded(ready.groups[name]).to(adapter.device) for name in ready.groups}
-    lens = WordLens(adapter, ready, mode, len(plan.null))
-    named = NamedWords(ready, n_layers, adapter.device) if ready.areas else None
-    local = {int(c): i for i, c in enumerate(contents.tolist())}
-    for states in capture(adapter, encoded, wanted, batch_tokens=batch_tokens, progress=progress):
-        row_of = {
-            (int(c), int(p)): row
-            for row, (c, p) in enumerate(zip(states.content.tolist(), states.position.tolist(), strict=True))
-        }
-        here = np.concatenate([cases_of[int(contents[c])] for c in dict.fromkeys(states.content.tolist())])
-        asked = [(local[int(ready.content[i])], reads[i]) for i in here]
-        rows_of = {
-            one: tuple(row_of[one[0], position] for position in one[1]) for one in dict.fromkeys(asked)
-        }
-        rows = [rows_of[one] for one in asked]
+    sums = [_Sums(adapter, one, mode) for one in readings]
+    encoded: dict[Content, Encoded] = {}
+    asked: dict[Content, set[int]] = {}
+    for one in sums:
+        for content, where, positions in one.asked():
+            encoded.setdefault(content, where)
+            asked.setdefault(content, set()).update(positions)
+    contents = list(encoded)
+    wanted = [sorted(asked[content]) for content in contents]
+    for states in capture(
+        adapter, list(encoded.values()), wanted, batch_tokens=batch_tokens, progress=progress
+    ):
+        row_of: dict[Content, dict[int, int]] = {}
+        for row, (i, position) in enumerate(
+            zip(states.content.tolist(), states.position.tolist(), strict=True)
+        ):
+            row_of.setdefault(contents[i], {})[position] = row
+        for one in sums:
+            one.add(states.values, row_of)
+    return [one.rows() for one in sums]
+
+
+class _Sums:
+    """What one reading keeps of the states that go by."""
+
+    def __init__(self, adapter: Adapter, reading: Reading, mode: LensMode) -> None:
+        ready, plan, n_layers = reading.ready, reading.plan, adapter.n_layers + 1
+        self.reading, self.device = reading, adapter.device
+        self.logprob = {name: np.full((n_layers, len(ready.cases)), np.nan) for name in ready.groups}
+        compared = ready.required if plan.concept else ()
+        self.concepts = {name: _Concept(ready, name, plan, n_layers, adapter.device) for name in compared}
+        self.reads = ready.areas or [(position,) for position in ready.position.tolist()]
+        self.groups = {name: padded(ready.groups[name]).to(adapter.device) for name in ready.groups}
+        self.lens = WordLens(adapter, ready, mode, len(plan.null))
+        self.named = NamedWords(ready, n_layers, adapter.device) if ready.areas else None
+        self.cases_of: dict[Content, list[int]] = {}
+        for i in np.lexsort((ready.position, ready.content)).tolist():
+            self.cases_of.setdefault(ready.cases[i].content, []).append(i)
+
+    def asked(self) -> Iterator[tuple[Content, Encoded, set[int]]]:
+        """Each content with the positions that are read of it."""
+        ready = self.reading.ready
+        for content, cases in self.cases_of.items():
+            yield content, ready.encoded[ready.content[cases[0]]], {p for i in cases for p in self.reads[i]}
+
+    def add(self, states: Tensor, row_of: Mapping[Content, Mapping[int, int]]) -> None:
+        """states [layer, row, d_model]; row_of: content -> position -> row."""
+        mine = [content for content in row_of if content in self.cases_of]
+        if not mine:
+            return
+        here = np.array([i for content in mine for i in self.cases_of[content]])
+        at = [
+            tuple(row_of[content][p] for p in self.reads[i])
+            for content in mine
+            for i in self.cases_of[content]
+        ]
+        used = sorted({row for rows in at for row in rows})
+        if len(used) < states.shape[1]:
+            place = {row: k for k, row in enumerate(used)}
+            states = states[:, torch.tensor(used, device=states.device)]
+            at = [tuple(place[row] for row in rows) for rows in at]
         parts = (
-            _scores(lens, states.values, [row for (row,) in rows])
-            if named is None
-            else area_scores(lens, named, states.values, here, rows, SCORES_AT_ONCE)
+            _scores(self.lens, states, [row for (row,) in at])
+            if self.named is None
+            else area_scores(self.lens, self.named, states, here, at, SCORES_AT_ONCE)
         )
         for layers, scores in parts:
-            for name, columns in groups.items():
-                logprob[name][layers][:, here] = best_word(scores, columns[here]).cpu().numpy()
-            for concept in concepts.values():
+            for name, columns in self.groups.items():
+                self.logprob[name][layers][:, here] = best_word(scores, columns[here]).cpu().numpy()
+            for concept in self.concepts.values():
                 concept.add(layers, here, scores)
-    return _rows(ready, logprob, concepts, plan, named, experiment, variant)
+
+    def rows(self) -> pd.DataFrame:
+        return _rows(self.reading, self.logprob, self.concepts, self.named)
 
 
 def _scores(lens: WordLens, states: Tensor, rows: list[int]) -> Iterator[tuple[slice, Tensor]]:
@@ -235,14 +280,9 @@ class _StandIns:
 
 
 def _rows(
-    ready: Ready,
-    logprob: dict[str, np.ndarray],
-    concepts: dict[str, _Concept],
-    plan: Plan,
-    named: NamedWords | None,
-    experiment: str,
-    variant: str,
+    reading: Reading, logprob: dict[str, np.ndarray], concepts: dict[str, _Concept], named: NamedWords | None
 ) -> pd.DataFrame:
+    ready, plan, experiment, variant = reading.ready, reading.plan, reading.experiment, reading.variant
     ids = np.array([case.case_id for case in ready.cases], dtype=object)
     clusters = np.array([case.cluster_id for case in ready.cases], dtype=object)
     frames = []

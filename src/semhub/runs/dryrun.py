@@ -5,26 +5,27 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from semhub.capture import capture
+from semhub.capture import capture, n_tokens
 from semhub.lens import lens_input, read
 from semhub.models.base import Adapter, Encoded
 from semhub.runs.config import RunConfig
 from semhub.runs.execute import prepare
-from semhub.runs.plan import contents
+from semhub.runs.plan import contents, n_contents
 from semhub.types import CaseSet, Content, LensSet, PromptSet, SteerSet, TextSet
 
 STEERED, SAID = 8, 5  # conditions of a steering set: scored by the next token, and read as text
 
 
 def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any]:
-    """Units with their contents, tokens and seconds, and the memory they need, without running them.
+    """Units with their contents, tokens and seconds, and the memory they need, without running them. Units that share
+    their forward passes are one entry, under the first one's name.
 
     Seconds are extrapolated from one timed batch of forward passes and one timed tile of the lens; statistics
     and the report are not in it.
@@ -33,23 +34,22 @@ def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any
     adapter = prepared.adapter
     per_token, per_row = _speed(adapter, config)
     rows: list[dict[str, Any]] = []
-    unit_seconds: list[float] = []
-    sets = {id(one): one for unit in prepared.units for one in unit.sets}  # twins share theirs
-    work = {key: _work(adapter, one) for key, one in sets.items()}
-    for unit in prepared.units:
-        tokens, lens_rows = (sum(part) for part in zip(*(work[id(one)] for one in unit.sets), strict=True))
+    alike: dict[tuple[int, ...], tuple[int, int]] = {}  # twins have the same sets
+    for group in prepared.groups:
+        sets = [one for unit in group for one in unit.sets]
+        key = tuple(id(one) for one in sets)
+        tokens, lens_rows = alike[key] = alike.get(key) or _work(adapter, sets)
         took = tokens * per_token + lens_rows * (adapter.n_layers + 1) * per_row
-        unit_seconds.append(took)
-        rows.append({"unit": unit.id, "contents": unit.cost, "tokens": tokens, "seconds": round(took, 2)})
-    element = torch.empty((), dtype=adapter.dtype).element_size()
-    largest = max((unit.cost for unit in prepared.units), default=0)
-    seconds = sum(unit_seconds)
+        named = {"unit": group[0].id, "shards": len(group), "contents": n_contents(group)}
+        rows.append({**named, "tokens": tokens, "seconds": took})
+    element = adapter.dtype.itemsize
+    largest = max((row["contents"] for row in rows), default=0)
     return {
         "model": adapter.name,
         "dominant": prepared.dominant,
-        "units": rows,
+        "units": [{**row, "seconds": round(row["seconds"], 2)} for row in rows],
         "left_out": [one.id for one in prepared.left_out],
-        "seconds": round(seconds, 1),
+        "seconds": round(sum(row["seconds"] for row in rows), 1),
         "weights_bytes": adapter.n_parameters * element,
         "states_bytes": largest * (adapter.n_layers + 1) * adapter.d_model * element,
     }
@@ -58,10 +58,11 @@ def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any
 def _speed(adapter: Adapter, config: RunConfig) -> tuple[float, float]:
     """Seconds per token of the trunk, and per state of the lens."""
     length = min(32, adapter.max_positions or 32)
-    ids = (
-        adapter.encode([Content.of("a")], special_tokens=False)[0].ids[:1] * length
-    )  # no placeholder of a picture
-    batch = [Encoded(ids, ((0, 1),) * length)] * max(1, config.batch_tokens // length)
+    zero, one = (each.ids[-1] for each in adapter.encode([Content.of(text) for text in "ab"], False))
+    batch = [  # distinct, since equal contents share their forward pass
+        Encoded(tuple(one if k >> bit & 1 else zero for bit in range(length)), ((0, 1),) * length)
+        for k in range(max(1, config.batch_tokens // length))
+    ]
     for _ in range(2):  # the first pass warms up
         start = time.perf_counter()
         states = next(iter(capture(adapter, batch, batch_tokens=config.batch_tokens)))
@@ -72,12 +73,23 @@ def _speed(adapter: Adapter, config: RunConfig) -> tuple[float, float]:
     return per_token, (time.perf_counter() - start) / len(ready)
 
 
-def _work(adapter: Adapter, one: CaseSet) -> tuple[int, int]:
-    """Tokens to run and positions to read with the lens."""
-    encoded = adapter.encode(contents(one), special_tokens=one.special_tokens)
+def _work(adapter: Adapter, sets: Sequence[CaseSet]) -> tuple[int, int]:
+    """Tokens to run and positions to read with the lens, of sets that share what they have in common."""
+    encoded: dict[tuple[Content, bool], Encoded] = {}
+    for one in sets:
+        asked = contents(one)
+        found = adapter.encode(asked, special_tokens=one.special_tokens) if asked else []
+        encoded |= {(content, one.special_tokens): each for content, each in zip(asked, found, strict=True)}
+    every = list(encoded.values())
+    more = [_beside(adapter, one, every) for one in sets]
+    return n_tokens(every) + sum(tokens for tokens, _ in more), sum(rows for _, rows in more)
+
+
+def _beside(adapter: Adapter, one: CaseSet, encoded: Sequence[Encoded]) -> tuple[int, int]:
+    """Tokens beside those of the set's contents, as they are encoded, and positions to read with the lens."""
     tokens = sum(len(content.ids) for content in encoded)
     if isinstance(one, LensSet):
-        return tokens, tokens if any(case.area for case in one.cases) else len(one.cases)
+        return 0, tokens if any(case.area for case in one.cases) else len(one.cases)
     if isinstance(one, SteerSet):
         written = len(one.cases) * STEERED * len(one.strengths) * max(0, adapter.n_layers - 1)
         if any(
@@ -85,11 +97,11 @@ def _work(adapter: Adapter, one: CaseSet) -> tuple[int, int]:
         ):  # from the first position that is written on, all are read again
             written *= max(1, tokens // max(1, len(encoded)))
         said = len(one.cases) * SAID * len(one.strengths) * one.new_tokens if one.readings else 0
-        return tokens + written + said, 0
+        return written + said, 0
     if isinstance(one, PromptSet):
         rows = len(one.prompts) * one.n_seeds * (1 + 3 * len(one.strengths))
-        return tokens * len(one.strengths) + rows * one.new_tokens, 0
-    return tokens, tokens if isinstance(one, TextSet) else 0
+        return tokens * (len(one.strengths) - 1) + rows * one.new_tokens, 0
+    return 0, tokens if isinstance(one, TextSet) else 0
 
 
 def show(found: dict[str, Any], console: Console, as_json: bool) -> None:
@@ -100,15 +112,17 @@ def show(found: dict[str, Any], console: Console, as_json: bool) -> None:
     table = Table("unit", "contents", "tokens", "seconds", box=None)
     for kind, group in groupby(found["units"], lambda row: re.sub(r"^(twin\w*)-\d+$", r"\1", row["unit"])):
         rows = list(group)
-        name = rows[0]["unit"] if len(rows) == 1 else f"{kind} x {len(rows)}"
+        more = rows[0]["shards"] - 1
+        name = f"{kind} x {len(rows)}" if len(rows) > 1 else f"{kind} and {more} more" if more else kind
         contents, tokens, seconds = (
             sum(row[key] for row in rows) for key in ("contents", "tokens", "seconds")
         )
         table.add_row(name, f"{contents:,}", f"{tokens:,}", f"{seconds:.1f}")
     console.print(table)
     weights, states = found["weights_bytes"] / 2**20, found["states_bytes"] / 2**20
+    n_units = sum(row["shards"] for row in found["units"])
     console.print(
-        f"{len(found['units'])} units, about {_duration(found['seconds'])} beside statistics and report; "
+        f"{n_units} units, about {_duration(found['seconds'])} beside statistics and report; "
         f"{weights:,.0f} MiB of weights, up to {states:,.0f} MiB of states in main memory",
         highlight=False,
         soft_wrap=True,

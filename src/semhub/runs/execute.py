@@ -22,10 +22,10 @@ from semhub.runs.dominant import ASSUMED, find_dominant
 from semhub.runs.finish import finish
 from semhub.runs.fit import fit
 from semhub.runs.grids import write_grids
-from semhub.runs.plan import UNTAKEN, Built, Unit, build, share, taken, units
+from semhub.runs.plan import UNTAKEN, Built, Unit, build, groups, n_contents, share, taken, units
 from semhub.runs.progress import Reporter
 from semhub.runs.scorers import make_scorers
-from semhub.runs.shard import run_unit
+from semhub.runs.shard import run_group
 from semhub.runs.store import Store
 from semhub.types import Experiment, PromptSet, Provenance, Request
 
@@ -40,8 +40,12 @@ class Prepared:
     dominant: dict[str, Any]
     built: list[Built]
     counts_from: list[Provenance]
-    units: list[Unit]
+    groups: list[list[Unit]]  # that share their forward passes
     left_out: list[Experiment]  # what the model cannot take the input of
+
+    @property
+    def units(self) -> list[Unit]:
+        return [unit for group in self.groups for unit in group]
 
 
 def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console | None = None) -> Prepared:
@@ -81,7 +85,7 @@ def prepare(config: RunConfig, adapter: Adapter | None = None, console: Console 
     ]
     if any(isinstance(one, PromptSet) for item in built for one in item.sets):
         make_scorers(adapter, config)  # a scorer that cannot score is refused before anything is measured
-    planned = units(built, config.n_twins(adapter.n_parameters))
+    planned = groups(units(built, config.n_twins(adapter.n_parameters)), adapter)
     return Prepared(adapter, checks, tokens, dominant, built, counts_from, planned, left_out)
 
 
@@ -143,16 +147,21 @@ def execute(
     store.open(config.hash)
     facts = manifest.describe(config, prepared, command, started)
     manifest.keep_or_write(store, facts)
-    mine = share(prepared.units, shard)
-    todo = [unit for unit in mine if not store.done(unit.id)]
-    if console is not None and len(todo) < len(mine):
-        console.print(f"continuing: {len(mine) - len(todo)} of {len(mine)} shards are there already")
-    reporter = Reporter(console if todo else None, sum(unit.cost for unit in todo))
+    mine = share(prepared.groups, shard)
+    todo = [group for group in mine if not all(store.done(unit.id) for unit in group)]
+    reporter = Reporter(console if todo else None, sum(n_contents(group) for group in todo))
+    missing = {unit.id for group in todo for unit in group if not store.done(unit.id)}
+    if console is not None and (there := sum(map(len, mine)) - len(missing)):
+        console.print(f"continuing: {there} of {sum(map(len, mine))} shards are there already")
     with reporter.running():
-        for unit in todo:
-            rows, notes = run_unit(prepared.adapter, unit, config, prepared.tokens, reporter.unit(unit.id))
-            store.write_shard(unit.id, rows, notes)
-            reporter.finished(unit.cost)
+        for group in todo:
+            names = [unit.id for unit in group]
+            progress = reporter.unit(names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more")
+            for unit, rows, notes in run_group(
+                prepared.adapter, group, config, prepared.tokens, progress, missing
+            ):
+                store.write_shard(unit.id, rows, notes)
+            reporter.finished(n_contents(group))
         write_grids(
             prepared.adapter, prepared.built, prepared.tokens, config, store, str(prepared.dominant["scored"])
         )

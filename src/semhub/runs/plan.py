@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from semhub.errors import UsageError
+from semhub.models.base import Adapter
 from semhub.types import (
     CaseSet,
     Content,
@@ -28,9 +29,11 @@ UNTAKEN = {  # why an experiment is left out, by what it needs
 }
 TWIN_PAIRS = 300  # that a twin is compared on: there are 38 of them by default
 TWIN_PAIRS_WITH_NEAR_MISSES = 100  # where it runs through the near misses too
+STATES_AT_ONCE = 2**33  # bytes of states that pair sets may hold together in main memory
 
 
 S = TypeVar("S", PairSet, LensSet)
+W = TypeVar("W")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,6 @@ class Unit:
     id: str
     sets: tuple[CaseSet, ...]
     twin: tuple[str, int] | None = None
-
-    @property
-    def cost(self) -> int:
-        """Contents to run through the model."""
-        return sum(len(contents(one)) for one in self.sets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ def compared(case: SteerCase) -> list[Content]:
 def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
     """One unit per case set, then one per twin and kind, on the sets that carry a verdict and that twins count for.
 
-    Those are pair sets, and of lens sets those over pictures and sounds, for the twins that keep the encoder. Raises
+    Those are pair sets, and of lens sets those with pictures and sounds, for the twins that keep the encoder. Raises
     UsageError.
     """
     out = [Unit(_id(one), (one,)) for item in built for one in item.sets]
@@ -118,9 +116,43 @@ def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
     return out
 
 
+def groups(all_units: Sequence[Unit], adapter: Adapter) -> list[list[Unit]]:
+    """The units in their order, those next to each other together that share their forward passes.
+
+    Those are the pair sets of one experiment, as long as their states fit into STATES_AT_ONCE, and its lens sets. A
+    group is what is run at once: the same whatever was finished before, so that a shard is the same bytes.
+    """
+    bytes_each = (adapter.n_layers + 1) * adapter.d_model * adapter.dtype.itemsize
+    out: list[list[Unit]] = []
+    for unit in all_units:
+        kind = _shared(unit)
+        if out and kind is not None and kind == _shared(out[-1][0]):
+            held = n_contents([*out[-1], unit]) * bytes_each if kind[0] is PairSet else 0
+            if held <= STATES_AT_ONCE:
+                out[-1].append(unit)
+                continue
+        out.append([unit])
+    return out
+
+
+def _shared(unit: Unit) -> tuple[type, str, bool] | None:
+    """What units have in common that share their forward passes; None for one that shares nothing."""
+    if unit.twin is not None:
+        return None
+    (one,) = unit.sets
+    if isinstance(one, PairSet) or (isinstance(one, LensSet) and not one.spelled):
+        return type(one), one.experiment, one.special_tokens
+    return None
+
+
+def n_contents(some: Sequence[Unit]) -> int:
+    """How many distinct contents units have together."""
+    return len({content for unit in some for one in unit.sets for content in contents(one)})
+
+
 def is_sensed(case_set: LensSet) -> bool:
-    """Whether the set carries a verdict on what is read over pictures or sounds."""
-    return case_set.deciding and bool(case_set.cases) and all(case.area for case in case_set.cases)
+    """Whether the set carries a verdict on contents with pictures or sounds."""
+    return case_set.deciding and any(one.content.images or one.content.sounds for one in case_set.cases)
 
 
 def twin_cases(case_set: LensSet) -> list[int]:
@@ -150,12 +182,12 @@ def for_twins(case_set: S) -> S:
     return replace(case_set, pairs=pairs)
 
 
-def share(all_units: Sequence[Unit], shard: tuple[int, int]) -> list[Unit]:
-    """The units of shard I of N, counted from 1. Raises UsageError."""
+def share(work: Sequence[W], shard: tuple[int, int]) -> list[W]:
+    """The part of shard I of N, counted from 1. Raises UsageError."""
     index, count = shard
     if not 1 <= index <= count:
         raise UsageError(f"--shard {index}/{count}: shards count from 1 to N.")
-    return list(all_units[index - 1 :: count])
+    return list(work[index - 1 :: count])
 
 
 def _id(case_set: CaseSet) -> str:

@@ -1,9 +1,10 @@
-"""One unit of a plan: from case sets to rows. The same unit gives the same rows wherever it runs."""
+"""One group of a plan's units: from case sets to rows. The same group gives the same rows wherever it runs."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,41 +17,68 @@ from semhub.models.base import Adapter
 from semhub.results import draw_rows, no_rows
 from semhub.runs import prompts, steered
 from semhub.runs.config import RunConfig
-from semhub.runs.plan import Unit, contents, for_twins, is_sensed, twin_cases, twin_pairs
+from semhub.runs.plan import Unit, contents, for_twins, is_sensed, n_contents, twin_cases, twin_pairs
 from semhub.stats.bootstrap import cluster_codes, draw_weights
 from semhub.stats.permutation import pairings, permutations
 from semhub.stats.split import CONFIRM, SELECT, TWINS, confirming
-from semhub.types import CaseSet, Content, LensSet, PairSet, PromptSet, SteerSet, TextSet
+from semhub.types import CaseSet, Content, Kept, LensSet, PairSet, PromptSet, SteerSet, TextSet, TrajectorySet
 
 SHOWN_DRAWS = 20
 MIN_PAIRS = 4
 Progress = Callable[[int], None]
+Done = tuple[Unit, pd.DataFrame, dict[str, Any]]
 
 
-def run_unit(
-    adapter: Adapter, unit: Unit, config: RunConfig, tokens: trend.TokenLanguages, progress: Progress
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows of a unit and its notes (cases kept and dropped, for the manifest).
+def run_group(
+    adapter: Adapter,
+    group: Sequence[Unit],
+    config: RunConfig,
+    tokens: trend.TokenLanguages,
+    progress: Progress,
+    wanted: Collection[str] | None = None,
+) -> Iterator[Done]:
+    """Each unit of a group (`plan.groups`) with its rows and its notes (cases kept and dropped, for the manifest).
 
-    progress: called with the number of contents done so far.
+    wanted: ids of the units that are asked for, all by default; the others are run with them where they share forward
+    passes. progress: called with the number of contents done so far.
     """
-    if unit.twin is not None:
-        return _twin(adapter, unit, config, tokens, progress), {"cases": []}
-    (case_set,) = unit.sets
+    asked = {unit.id for unit in group if wanted is None or unit.id in wanted}
+    sets = [unit.sets[0] for unit in group]
+    if group[0].twin is not None:
+        (unit,) = group
+        yield unit, _twin(adapter, unit, config, tokens, progress), {"cases": []}
+        return
+    if all(isinstance(one, PairSet) for one in sets):
+        pair_sets = [one for one in sets if isinstance(one, PairSet)]
+        states = read_pairs(adapter, pair_sets, config.batch_tokens, progress)
+        for unit, pairs, read in zip(group, pair_sets, states, strict=True):
+            if unit.id in asked:
+                rows = _pairs(read, pairs, config) if pairs.pairs else no_rows()
+                yield unit, rows, _notes(pairs, pairs.kept, len(pairs.pairs))
+        return
+    lens_sets = [one for one in sets if isinstance(one, LensSet) and not one.spelled]
+    if len(lens_sets) == len(group):
+        for unit, done in zip(group, _lenses(adapter, lens_sets, config, tokens, progress), strict=True):
+            if unit.id in asked:
+                yield unit, *done
+        return
+    for unit, one in zip(group, sets, strict=True):
+        if unit.id in asked:
+            yield unit, *_alone(adapter, one, config, tokens, progress)
+
+
+def _alone(
+    adapter: Adapter, case_set: CaseSet, config: RunConfig, tokens: trend.TokenLanguages, progress: Progress
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows and notes of a set that shares its forward passes with no other."""
     kept, n = case_set.kept, len(_cases(case_set))
     more: dict[str, Any] = {}
     options: dict[str, Any] = dict(batch_tokens=config.batch_tokens, progress=progress)
     if not n:
         rows = no_rows()
-    elif isinstance(case_set, PairSet):
-        rows = _pairs(adapter, case_set, config, progress)
-    elif isinstance(case_set, LensSet) and case_set.spelled:
+    elif isinstance(case_set, LensSet):
         rows, kept = spelled.measure(adapter, case_set, mode=config.lens, **options)
         n = kept.given - sum(kept.dropped.values())
-    elif isinstance(case_set, LensSet):
-        ready = words.make_ready(adapter, case_set, tokens.frequency, config.seed)
-        kept, n = ready.kept, len(ready.cases)
-        rows = _lens(adapter, case_set, ready, config, tokens, progress) if n else no_rows()
     elif isinstance(case_set, SteerSet):
         rows, kept = steered.measure(adapter, case_set, config, progress)
         n = kept.given - sum(kept.dropped.values())
@@ -60,7 +88,12 @@ def run_unit(
     elif isinstance(case_set, TextSet):
         rows = trend.measure(adapter, case_set, tokens, mode=config.lens, **options)
     else:
+        assert isinstance(case_set, TrajectorySet)
         rows = trajectory.measure(adapter, case_set, **options)
+    return rows, _notes(case_set, kept, n, more)
+
+
+def _notes(case_set: CaseSet, kept: Kept, n: int, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     notes = {
         "experiment": case_set.experiment,
         "variant": case_set.variant,
@@ -68,9 +101,9 @@ def run_unit(
         "given": kept.given,
         "kept": n,
         "dropped": dict(kept.dropped),
-        **more,
+        **(more or {}),
     }
-    return rows, {"cases": [notes]}
+    return {"cases": [notes]}
 
 
 def _cases(case_set: CaseSet) -> Sequence[object]:
@@ -90,12 +123,27 @@ def pair_states(
     adapter: Adapter, case_set: PairSet, batch_tokens: int, progress: Progress | None
 ) -> similarity.PairStates:
     """Last-position states of a pair set; equal contents share one forward pass."""
-    index = {content: i for i, content in enumerate(contents(case_set))}
-    encoded = adapter.encode(list(index), special_tokens=case_set.special_tokens)
+    (states,) = read_pairs(adapter, [case_set], batch_tokens, progress)
+    return states
+
+
+def read_pairs(
+    adapter: Adapter, case_sets: Sequence[PairSet], batch_tokens: int, progress: Progress | None
+) -> list[similarity.PairStates]:
+    """Last-position states of several pair sets that encode alike; what they have in common is run and kept once."""
+    index = {one: i for i, one in enumerate(dict.fromkeys(c for part in case_sets for c in contents(part)))}
+    special = {one.special_tokens for one in case_sets}
+    assert len(special) == 1
+    encoded = adapter.encode(list(index), special_tokens=special.pop()) if index else []
     states = torch.empty(adapter.n_layers + 1, len(encoded), adapter.d_model, dtype=adapter.dtype)
     for part in capture(adapter, encoded, batch_tokens=batch_tokens, progress=progress):
         states[:, part.content] = part.values.cpu()
+    return [_of_pairs(one, states, index, adapter.device) for one in case_sets]
 
+
+def _of_pairs(
+    case_set: PairSet, states: torch.Tensor, index: Mapping[Content, int], device: torch.device
+) -> similarity.PairStates:
     def pick(wanted: Sequence[Content]) -> torch.Tensor:
         return torch.tensor([index[content] for content in wanted], dtype=torch.long)
 
@@ -107,27 +155,21 @@ def pair_states(
         b_index=pick([pair.b for pair in case_set.pairs]),
         negative_index=pick([content for _, content in negatives]),
         negative_of=torch.tensor([i for i, _ in negatives], dtype=torch.long),
-        device=adapter.device,
+        device=device,
     )
 
 
 def pair_rows(adapter: Adapter, case_set: PairSet, config: RunConfig) -> pd.DataFrame:
     """All rows of one pair set with its twins, outside a run."""
-    units = [Unit("", (case_set,))]
+    frames = [_pairs(pair_states(adapter, case_set, config.batch_tokens, None), case_set, config)]
     for kind in ("twin", "twin_embeddings"):
-        units += [
-            Unit("", (for_twins(case_set),), (kind, k)) for k in range(config.n_twins(adapter.n_parameters))
-        ]
-    done = lambda _: None  # noqa: E731
-    frames = [
-        _twin(adapter, u, config, None, done) if u.twin else _pairs(adapter, case_set, config, done)
-        for u in units
-    ]
+        for k in range(config.n_twins(adapter.n_parameters)):
+            unit = Unit("", (for_twins(case_set),), (kind, k))
+            frames.append(_twin(adapter, unit, config, None, lambda _: None))
     return pd.concat(frames, ignore_index=True)
 
 
-def _pairs(adapter: Adapter, case_set: PairSet, config: RunConfig, progress: Progress) -> pd.DataFrame:
-    states = pair_states(adapter, case_set, config.batch_tokens, progress)
+def _pairs(states: similarity.PairStates, case_set: PairSet, config: RunConfig) -> pd.DataFrame:
     clusters = np.array([pair.cluster_id for pair in case_set.pairs])
     frames = [similarity.case_rows(states, case_set.experiment, case_set.variant)]
     frames += _draws(states, case_set, case_set.variant, clusters, config)
@@ -203,14 +245,31 @@ def _set_level(
     return frames
 
 
-def _lens(
+def _lenses(
     adapter: Adapter,
-    case_set: LensSet,
-    ready: words.Ready,
+    case_sets: Sequence[LensSet],
     config: RunConfig,
     tokens: trend.TokenLanguages,
     progress: Progress,
-) -> pd.DataFrame:
+) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
+    """The rows and notes of lens sets that encode alike."""
+    made = [words.make_ready(adapter, one, tokens.frequency, config.seed) for one in case_sets]
+    given = list(zip(case_sets, made, strict=True))
+    readings = [_reading(one, ready, config, tokens) for one, ready in given if ready.cases]
+    found = iter(
+        readout.measure(
+            adapter, readings, mode=config.lens, batch_tokens=config.batch_tokens, progress=progress
+        )
+    )
+    return [
+        (next(found) if ready.cases else no_rows(), _notes(one, ready.kept, len(ready.cases)))
+        for one, ready in given
+    ]
+
+
+def _reading(
+    case_set: LensSet, ready: words.Ready, config: RunConfig, tokens: trend.TokenLanguages
+) -> readout.Reading:
     subsets = {"": np.ones(len(ready.cases), dtype=bool)}
     if case_set.deciding:
         confirm = confirming([case.cluster_id for case in ready.cases], config.seed)
@@ -228,21 +287,13 @@ def _lens(
     else:
         strata = words.frequency_strata(ready, distinct, tokens.frequency)
         null = permutations(len(distinct), config.n_draws, rng, strata)
-    return readout.measure(
-        adapter,
-        ready,
-        readout.Plan(
-            subsets,
-            null,
-            stand_ins=bool(ready.stand_ins),
-            concept=len(distinct) > 1,  # one word has no other to compare with
-        ),
-        experiment=case_set.experiment,
-        variant=case_set.variant,
-        mode=config.lens,
-        batch_tokens=config.batch_tokens,
-        progress=progress,
+    plan = readout.Plan(
+        subsets,
+        null,
+        stand_ins=bool(ready.stand_ins),
+        concept=len(distinct) > 1,  # one word has no other to compare with
     )
+    return readout.Reading(ready, plan, case_set.experiment, case_set.variant)
 
 
 def _twin(
@@ -253,25 +304,23 @@ def _twin(
     assert unit.twin is not None
     kind, k = unit.twin
     model = adapter.twin(config.seed * 100_003 + k, keep_embeddings=kind == "twin_embeddings")
-    frames, done = [], 0
-    for case_set in unit.sets:
-        if isinstance(case_set, LensSet):
-            assert tokens is not None
-            frames += _twin_lens(model, case_set, (kind, k), config, tokens)
-            done += len(contents(case_set))
-            progress(done)
-            continue
-        assert isinstance(case_set, PairSet)
-        states = pair_states(model, case_set, config.batch_tokens, None)
-        scores = {"paper_score_centred": similarity.score_by_layer(states)}
-        if len(states.negative_of):
-            scores["negative_margin"] = similarity.margin_by_layer(states)
-        for measure, score in scores.items():
-            frame = similarity.set_level_rows(case_set.experiment, case_set.variant, measure, kind, score)
-            frame["seed"] = k
-            frames.append(frame)
-        done += len(contents(case_set))
-        progress(done)
+    frames = list[pd.DataFrame]()
+    pair_sets = [one for one in unit.sets if isinstance(one, PairSet)]
+    for special in sorted({one.special_tokens for one in pair_sets}):
+        alike = [one for one in pair_sets if one.special_tokens == special]
+        for one, states in zip(alike, read_pairs(model, alike, config.batch_tokens, None), strict=True):
+            scores = {"paper_score_centred": similarity.score_by_layer(states)}
+            if len(states.negative_of):
+                scores["negative_margin"] = similarity.margin_by_layer(states)
+            for measure, score in scores.items():
+                frame = similarity.set_level_rows(one.experiment, one.variant, measure, kind, score)
+                frame["seed"] = k
+                frames.append(frame)
+    progress(n_contents([replace(unit, sets=tuple(pair_sets))]))
+    for lens_set in (one for one in unit.sets if isinstance(one, LensSet)):
+        assert tokens is not None
+        frames += _twin_lens(model, lens_set, (kind, k), config, tokens)
+    progress(n_contents([unit]))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -285,15 +334,9 @@ def _twin_lens(
     distinct = readout.distinct_words(ready, "dominant")
     if len(distinct) < 2:
         return []
-    rows = readout.measure(
-        model,
-        ready,
-        readout.Plan({"": np.ones(len(ready.cases), dtype=bool)}, np.arange(len(distinct))[None]),
-        experiment=case_set.experiment,
-        variant=case_set.variant,
-        mode=config.lens,
-        batch_tokens=config.batch_tokens,
-    )
+    plan = readout.Plan({"": np.ones(len(ready.cases), dtype=bool)}, np.arange(len(distinct))[None])
+    reading = readout.Reading(ready, plan, case_set.experiment, case_set.variant)
+    (rows,) = readout.measure(model, [reading], mode=config.lens, batch_tokens=config.batch_tokens)
     mine = rows[(rows["measure"] == "concept") & (rows["condition"] == "dominant")]
     mean = mine.groupby("layer")["value"].mean().to_numpy()
     kind, k = twin

@@ -20,8 +20,7 @@ def claims(model: Adapter, cases: SpokeCases) -> Claim:
         return Claim(False, 1.0, float("nan"))
     nothing = np.empty((0, len(readout.distinct_words(ready, "dominant"))), dtype=np.int64)
     plan = readout.Plan({"": np.ones(len(ready.cases), dtype=bool)}, nothing)
-    rows = readout.measure(
-        model, ready, plan, experiment="", variant="", mode="final_norm", batch_tokens=BATCH_TOKENS
-    )
+    reading = readout.Reading(ready, plan, experiment="", variant="")
+    (rows,) = readout.measure(model, [reading], mode="final_norm", batch_tokens=BATCH_TOKENS)
     values = rows[rows["measure"] == "logprob_diff"]["value"].to_numpy().reshape(model.n_layers + 1, -1)
     return mean_above_zero(values[1:-1])
