@@ -53,24 +53,32 @@ def spread(values: list, n: int) -> list:
     return [values[i * len(values) // n] for i in range(n)]
 
 
-def tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE over the job's texts, filled up to `vocab_size` with entries that no text reaches."""
+def job_texts() -> list[str]:
+    """What the job's tokenizer is trained on."""
+    return sentences(2000, seed=0) + [f"{word} {word}" for word in NUMBERS for _ in range(50)]
+
+
+def tokenizer(
+    vocab_size: int, corpus: list[str], learned: int = 3000, digits: bool = True
+) -> PreTrainedTokenizerFast:
+    """Byte-level BPE of at most `learned` entries, filled up to `vocab_size` with some that no text reaches.
+
+    digits: each is a token of its own.
+    """
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     special = ["<s>", "<pad>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=3000, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+        vocab_size=learned, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
-    corpus = sentences(2000, seed=0) + [f"{word} {word}" for word in NUMBERS for _ in range(50)]
     learner.train_from_iterator(corpus, trainer)
     state = json.loads(learner.to_str())["model"]
     vocab = dict(state["vocab"])
     vocab |= {f"Ġ§{index}": index for index in range(len(vocab), vocab_size)}
     full = Tokenizer(models.BPE(vocab=vocab, merges=[tuple(pair) for pair in state["merges"]]))
-    full.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
+    apart = [pre_tokenizers.Digits(individual_digits=True)] if digits else []
+    full.pre_tokenizer = pre_tokenizers.Sequence([*apart, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     full.decoder = decoders.ByteLevel()
     full.post_processor = processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", vocab["<s>"])]
@@ -78,13 +86,9 @@ def tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=full, bos_token="<s>", pad_token="<pad>")
 
 
-def make(folder: Path, size: Size, vocab_size: int) -> Path:
-    """Writes checkpoint and inputs to `folder` unless they are there; returns it."""
-    done = folder / "inputs.json"
-    if done.exists():
-        return folder
+def llama(folder: Path, size: Size, vocab_size: int, words: PreTrainedTokenizerFast) -> None:
+    """Writes a random llama and its tokenizer to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = tokenizer(vocab_size)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=vocab_size,
@@ -101,6 +105,15 @@ def make(folder: Path, size: Size, vocab_size: int) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     words.save_pretrained(folder)
+
+
+def make(folder: Path, size: Size, vocab_size: int) -> Path:
+    """Writes checkpoint and inputs to `folder` unless they are there; returns it."""
+    done = folder / "inputs.json"
+    if done.exists():
+        return folder
+    words = tokenizer(vocab_size, job_texts())
+    llama(folder, size, vocab_size, words)
     drawn = spread(expressions(), size.expressions)
     pairs = sentences(2 * size.pairs, seed=1)
     long_text = " ".join(sentences(120, seed=2))
