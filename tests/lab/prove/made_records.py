@@ -34,6 +34,7 @@ def record(
     dominant: str | None = None,
     angle: float | None = None,
     planted_layers: tuple[int, ...] = (),
+    planted_weight: float = 0.5,
     **parts: Any,
 ) -> dict[str, Any]:
     """A record; rivals: name -> what it claims of P1 in language."""
@@ -50,6 +51,7 @@ def record(
         "truth": dict.fromkeys(("P1", "P2", "P3"), truth),
         "planted_layers": list(planted_layers),
         "planted_as": "words",
+        "planted_weight": planted_weight,
         "dominant": "en",
         "angle": angle,
     }

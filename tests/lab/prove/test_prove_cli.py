@@ -23,6 +23,10 @@ def finished(folder: Path) -> Path:
     records += [
         made.record(f"graded-{angle}", 0, "measured", cells, angle=float(angle)) for angle in (0, 45, 90)
     ]
+    records += [
+        made.record(f"hub-dose-{dose}", 0, "measured", cells, planted_layers=(2, 3), planted_weight=dose)
+        for dose in (0, 0.1)
+    ]
     return made.write(folder, records)
 
 
@@ -40,6 +44,9 @@ def test_tables_of_what_is_there(tmp_path: Path) -> None:
     assert "| semhub | micro-world | P1 | – | 3/3 (100% [29, 100]) |" in text
     assert "| CKA | micro-world | P1 | 1/3 (33% [1, 91]) | 3/3 (100% [29, 100]) |" in text
     assert "![Power over the angle between the embeddings](proof-power.svg)" in text
+    assert "![Power over the planted weight](proof-dose.svg)" in text
+    assert "| language | P1 | 300 | 0 | 0.4 |" in text, "the weakest dose that is found"
+    assert page.with_name("proof-dose.svg").read_text().startswith("<svg")
     assert page.with_name("proof-power.svg").read_text().startswith("<svg")
     tables = {path.stem for path in (folder / "tables").glob("*.csv")}
     assert tables == set(json.loads((folder / "proof.json").read_text()))
@@ -57,6 +64,7 @@ def test_the_page_is_the_same_every_time(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--recipe", "maxi"], "unknown recipe"),
+        (["--recipe", "mini-isolated", "--dose", "0.1"], "no planted hub"),
         (["--seeds", "0"], "--seeds must be at least 1"),
         (["--workers", "0"], "--workers must be at least 1"),
         (["--rival", "absent.py"], "absent.py"),

@@ -19,6 +19,7 @@ from semhub.lab.prove.jobs import (
     WORLD,
     Organism,
     Settings,
+    dose_of,
     known_parts,
     plan,
     read_records,
@@ -55,6 +56,20 @@ def test_a_graded_recipe_is_trained_at_every_angle() -> None:
     assert [one.name for one in found][:2] == ["mini-graded-00", "mini-graded-15"]
     assert all(f"turned by {one.angle:g} degrees" in one.summary for one in found)
     assert versions(tiny()) == [tiny()]
+
+
+def test_a_planted_recipe_is_trained_with_every_dose() -> None:
+    found = plan(["mini"], 2, [0.0, 0.05, 0.05])
+    assert [one.recipe.name for one in found] == ["mini-dose-0", "mini-dose-0.05"] * 2
+    assert [one.recipe.planted_weight for one in found[:2]] == [0, 0.05]
+    assert all(one.recipe.planted_layers == (2, 3) and one.recipe.truth.P2 == "measured" for one in found)
+    assert [dose_of(one.recipe.told()) for one in found[:2]] == [0, 0.05]
+    assert dose_of(tiny().told()) is None
+    assert {f"size/{n}" for n in evaluate.SIZES} <= set(evaluate.parts(found[0].recipe, Settings()))
+    with pytest.raises(UsageError, match="no planted hub"):
+        plan(["mini-isolated"], 1, [0.1])
+    with pytest.raises(UsageError, match="at least 0"):
+        plan(["mini"], 1, [-0.1])
 
 
 @pytest.fixture

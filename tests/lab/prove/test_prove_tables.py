@@ -160,6 +160,35 @@ def test_the_smallest_hub_is_the_last_before_the_first_miss() -> None:
     assert only(found, n=50)["angle"] == 0
 
 
+def dosed() -> Proof:
+    """Nothing at a weight of 0; found in 3 of 5 at 0.05, in 4 at 0.1, in all at 0.5, beside `hub` itself."""
+    records = []
+    for dose, found in ((0.0, 0), (0.05, 3), (0.1, 4), (0.5, 5)):
+        for seed in range(5):
+            cells = [made.verdict("language", "P2", YES if seed < found else NO)]
+            name, layers = f"hub-dose-{dose:g}", (2, 3)
+            records.append(
+                made.record(name, seed, "measured", cells, planted_layers=layers, planted_weight=dose)
+            )
+    records.append(made.record("hub", 0, "yes", [made.verdict("language", "P2", NO)], planted_layers=(2, 3)))
+    return make(records)
+
+
+def test_power_is_a_curve_over_the_planted_weight() -> None:
+    found = dosed()
+    assert [(row.dose, row.claimed, row.models) for row in found.doses.itertuples()] == [
+        (0, 0, 5),
+        (0.05, 3, 5),
+        (0.1, 4, 5),
+        (0.5, 5, 5),
+    ]
+    assert only(found.smallest_dose, n=300)["dose"] == 0.1
+    assert found.power.empty
+    assert only(found.dominant, recipe="hub-dose-0")["planted"] == ""
+    assert only(found.dominant, recipe="hub-dose-0.1")["planted"] == "en"
+    assert only(found.totals, truth="yes", prediction="P2")["models"] == 1
+
+
 def test_records_are_read_from_the_folder(tmp_path: Path) -> None:
     folder = made.write(tmp_path, [made.record("b", 0), made.record("a", 1), made.record("a", 0)])
     assert [(one["recipe"]["name"], one["seed"]) for one in read_records(folder)] == [

@@ -1,4 +1,4 @@
-"""The power curve: the share of graded organisms in which each verdict is found, over the angle of their embeddings."""
+"""Power curves: the share of graded organisms in which each verdict is found, over what they are graded by."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from semhub.figures import render, theme
 from semhub.figures.theme import Series
 
 NAME = "power"
-X = "angle between the embeddings (degrees)"
+AXES = {"angle": "angle between the embeddings (degrees)", "dose": "planted weight"}
 Y = "share claimed"
 
 
-def draw(power: pd.DataFrame, stem: Path) -> None:
-    """Writes stem.svg, .png and .pdf. power: as in `tables`, at the default n and at smaller ones."""
+def draw(power: pd.DataFrame, scale: str, stem: Path) -> None:
+    """Writes stem.svg, .png and .pdf. power: as in `tables`, by the scale, at the default n and at smaller ones."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    render.write_files(render.to_svg(render.specification(chart(power)), NAME), stem)
+    render.write_files(render.to_svg(render.specification(chart(power, scale)), NAME), stem)
 
 
-def chart(power: pd.DataFrame) -> Any:
+def chart(power: pd.DataFrame, scale: str) -> Any:
     """One line for each cell at the largest n, beside P1 of languages for every n."""
     most = power["n"].max()
     cells = power[power["n"] == most].assign(series=lambda rows: rows["spoke"] + " " + rows["prediction"])
     first = power[(power["spoke"] == "language") & (power["prediction"] == "P1")]
     sizes = first.assign(series="n = " + first["n"].astype(str))
-    panels = [_panel(cells, f"Power at n = {most}"), _panel(sizes, "Power of language P1 by n")]
+    x = _x(power, scale)
+    panels = [_panel(cells, x, f"Power at n = {most}"), _panel(sizes, x, "Power of language P1 by n")]
     return (
         alt.hconcat(*panels, spacing=30)
         .resolve_scale(color="independent", shape="independent")
@@ -36,10 +37,17 @@ def chart(power: pd.DataFrame) -> Any:
     )
 
 
-def _panel(rows: pd.DataFrame, title: str) -> Any:
+def _x(power: pd.DataFrame, scale: str) -> Any:
+    """Angles are drawn to scale; doses, which differ by orders of magnitude, as steps of one width."""
+    if scale == "angle":
+        return alt.X("angle:Q", title=AXES[scale], scale=alt.Scale(domain=[0, 90]), axis=alt.Axis(grid=False))
+    steps = sorted(power[scale].unique().tolist())
+    return alt.X(f"{scale}:O", title=AXES[scale], sort=steps, axis=alt.Axis(grid=False, labelAngle=0))
+
+
+def _panel(rows: pd.DataFrame, x: Any, title: str) -> Any:
     labels = list(dict.fromkeys(rows["series"]))
     series = [theme.nth(label, label, index) for index, label in enumerate(labels)]
-    x = alt.X("angle:Q", title=X, scale=alt.Scale(domain=[0, 90]), axis=alt.Axis(grid=False))
     scale = alt.Scale(domain=[0, 1])
     y = alt.Y("share:Q", title=Y, scale=scale)
     color = alt.Color(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from semhub.lab.prove.jobs import PAIRS, WORLD, Record
+from semhub.lab.prove.jobs import PAIRS, WORLD, Record, dose_of
 from semhub.stats.verdict import SUPPORTED, UNTESTABLE
 
 SEMHUB = "semhub"
 OUTSIDE = "outside its world"
 COLUMNS = (
-    "method", "place", "recipe", "angle", "seed", "n", "spoke", "prediction", "truth", "claimed", "testable",
+    "method", "place", "recipe", "angle", "dose", "seed", "n", "spoke", "prediction", "truth", "claimed", "testable",
     "p", "effect", "first_layer", "last_layer",
 )  # fmt: skip
 
@@ -19,7 +19,8 @@ COLUMNS = (
 def claims_of(record: Record) -> Iterator[dict[str, Any]]:
     """Rows with COLUMNS. A cell whose experiment was not run has none."""
     recipe = record["recipe"]
-    common = {"recipe": recipe["name"], "angle": recipe.get("angle"), "seed": record["seed"]}
+    graded = {"angle": recipe.get("angle"), "dose": dose_of(recipe)}
+    common = {"recipe": recipe["name"], **graded, "seed": record["seed"]}
     for key, part in record["parts"].items():
         kind, _, rest = key.partition("/")
         place, _, name = rest.partition("/")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HELP = "Measure how often each verdict is wrong: train organisms whose answer is known, judge them, tabulate."
 EXAMPLE = (
     "Examples:\n\n  semhub lab prove --recipe mini --recipe mini-isolated --seeds 3\n\n"
+    "  semhub lab prove --recipe mini --dose 0 --dose 0.02 --dose 0.1 --seeds 4 --no-steer\n\n"
     "  semhub lab prove --flores flores101 --rival mine.py --write docs/proof.md"
 )
 SEEDS = 24
@@ -26,6 +27,10 @@ def prove_command(
         list[str] | None, typer.Option(help="Only this recipe (repeatable) [default: all].")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Independently trained models of each recipe.")] = SEEDS,
+    dose: Annotated[
+        list[float] | None,
+        typer.Option(help="Planted weight in place of the recipe's own (repeatable): a curve of power."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes, one thread each [default: the number of processors].")
     ] = None,
@@ -49,7 +54,7 @@ def prove_command(
     from rich.markdown import Markdown
 
     from semhub.lab.prove import command
-    from semhub.lab.prove.jobs import Settings
+    from semhub.lab.prove.jobs import Settings, plan
     from semhub.lab.prove.page import totals_table
 
     if seeds < 1:
@@ -60,7 +65,8 @@ def prove_command(
     if not tables_only:
         settings = Settings(flores=flores, rivals=files, keep=keep, steer=steer)
         count = (os.cpu_count() or 1) if workers is None else workers
-        failures = command.train_and_judge(recipe or (), seeds, out, settings, count, console)
+        organisms = plan(recipe or (), seeds, dose or ())
+        failures = command.train_and_judge(organisms, out, settings, count, console)
         if simulate:
             command.simulated(out, console)
     proof = command.tabulate(out, files, write)

@@ -14,19 +14,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from semhub.errors import RunFolderError
 from semhub.lab.pool import Failure, run_jobs
 from semhub.lab.prove import simulate
-from semhub.lab.prove.jobs import Settings, plan, read_records, unfinished
+from semhub.lab.prove.jobs import Organism, Settings, read_records, unfinished
 from semhub.lab.prove.rivals import rivals
 from semhub.lab.prove.tables import Proof, make
 
 COVERAGE = "coverage.csv"
-CURVE = "power"
+CURVES = {"angle": "power", "dose": "dose"}  # what organisms are graded by -> its chart's name
 
 
 def train_and_judge(
-    names: Sequence[str], seeds: int, folder: Path, settings: Settings, workers: int, console: Console
+    organisms: Sequence[Organism], folder: Path, settings: Settings, workers: int, console: Console
 ) -> list[Failure]:
     """Runs what is not done yet; returns the jobs that failed. Raises before any work if the input is wrong."""
-    organisms = plan(names, seeds)
     _check(settings)
     todo = unfinished(organisms, folder, settings)
     console.print(f"{len(organisms)} models, {len(organisms) - len(todo)} of them done", highlight=False)
@@ -65,13 +64,16 @@ def tabulate(folder: Path, files: Sequence[str], page: Path | None) -> Proof:
         _write(folder / "tables" / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     rows = {name: _rows(frame) for name, frame in frames.items()}
     _write(folder / "proof.json", json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    if not proof.power.empty:
-        draw(proof.power, folder / CURVE)
+    graded = {"angle": proof.power, "dose": proof.doses}
+    drawn = {scale: name for scale, name in CURVES.items() if not graded[scale].empty}
+    for scale, name in drawn.items():
+        draw(graded[scale], scale, folder / name)
     if page is not None:
-        curve = f"{page.stem}-{CURVE}" if not proof.power.empty else None
-        _write(page, text(proof, coverage, rivals(files), curve))
-        if curve is not None:
-            _write(page.with_name(f"{curve}.svg"), (folder / f"{CURVE}.svg").read_text(encoding="utf-8"))
+        charts = {scale: f"{page.stem}-{name}" for scale, name in drawn.items()}
+        _write(page, text(proof, coverage, rivals(files), charts))
+        for scale, name in drawn.items():
+            picture = (folder / f"{name}.svg").read_text(encoding="utf-8")
+            _write(page.with_name(f"{charts[scale]}.svg"), picture)
     return proof
 
 

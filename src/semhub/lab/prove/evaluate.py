@@ -13,7 +13,7 @@ from typing import Any
 from semhub.lab.documents.borrowed import borrowed_pairs
 from semhub.lab.judge import judge
 from semhub.lab.prove.cases import SpokeCases, spoke_cases
-from semhub.lab.prove.jobs import BORROWED, FLORES, PAIRS, WORLD, Settings
+from semhub.lab.prove.jobs import BORROWED, FLORES, PAIRS, WORLD, Settings, dose_of
 from semhub.lab.prove.rivals import Rival, claims_by_spoke, rivals
 from semhub.lab.prove.transfer import share_answered, tells_facts
 from semhub.lab.recipe import Recipe
@@ -60,7 +60,7 @@ def parts(recipe: Recipe, settings: Settings) -> dict[str, Part]:
     out: dict[str, Part] = {f"verdicts/{WORLD}": _world}
     if settings.steer:
         out[f"steering/{WORLD}"] = _steering
-    if recipe.angle is not None:
+    if recipe.angle is not None or dose_of(recipe.told()) is not None:
         out |= {f"size/{n}": partial(_size, n=n) for n in SIZES if n < settings.n}
     out |= {f"rival/{WORLD}/{one.name}": partial(_rival, place=WORLD, rival=one) for one in methods}
     places = [FLORES] if settings.flores is not None else []

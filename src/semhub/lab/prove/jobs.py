@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from semhub.errors import RunFolderError
+from semhub.errors import RunFolderError, UsageError
 from semhub.lab.pool import Job
-from semhub.lab.recipe import Recipe
+from semhub.lab.recipe import Recipe, Truth
 from semhub.lab.recipes import recipe, recipes
 
 WORLD, FLORES, BORROWED = "micro-world", "FLORES", "shared names"
@@ -53,14 +53,16 @@ class Organism:
         return f"{self.recipe.name}-{self.seed}"
 
 
-def plan(names: Sequence[str], seeds: int) -> list[Organism]:
+def plan(names: Sequence[str], seeds: int, doses: Sequence[float] = ()) -> list[Organism]:
     """Seed by seed, every named recipe (all without pictures and sounds, if none) at the proof's size; a graded one
-    at each of ANGLES.
+    at each of ANGLES, a planted one with each of `doses` for its planted weight, if there are some.
 
-    Raises UsageError for an unknown recipe and for one with pictures or sounds.
+    Raises UsageError for an unknown recipe, for one with pictures or sounds, and for a dose of one without a hub.
     """
     every = [name for name, one in recipes().items() if one.text_alone]
     chosen = [recipe(name).small() for name in dict.fromkeys(names or every)]
+    if doses:
+        chosen = [dosed(one, dose) for one in chosen for dose in dict.fromkeys(doses)]
     graded = [version for one in chosen for version in versions(one)]
     return [Organism(one, training_seed(one, k)) for k in range(seeds) for one in graded]
 
@@ -84,6 +86,28 @@ def versions(one: Recipe) -> list[Recipe]:
         )
         for angle in ANGLES
     ]
+
+
+def dosed(one: Recipe, dose: float) -> Recipe:
+    """A recipe with another planted weight, under names such as `mini-dose-0.05`; what is then true is measured.
+
+    Raises UsageError for one that plants nothing, and for a negative dose.
+    """
+    if not one.planted_layers:
+        raise UsageError(f"{one.name} has no planted hub: --dose is for recipes such as mini.")
+    if dose < 0:
+        raise UsageError(f"--dose must be at least 0, not {dose:g}.")
+    return one.small(
+        name=f"{one.name}-dose-{dose:g}",
+        summary=f"{one.name} with its hub taught at a weight of {dose:g} instead of {one.planted_weight:g}",
+        truth=Truth(),
+        planted_weight=dose,
+    )
+
+
+def dose_of(recipe: Mapping[str, Any]) -> float | None:
+    """The planted weight of a recorded recipe that was made by `dosed`; None for any other."""
+    return float(recipe["planted_weight"]) if "-dose-" in recipe["name"] else None
 
 
 def unfinished(organisms: Sequence[Organism], folder: Path, settings: Settings) -> list[Job]:

@@ -14,7 +14,14 @@ from semhub.lab.prove.rivals import Rival
 from semhub.lab.prove.tables import Proof
 
 Row = Mapping[Any, Any]
-PICTURE = "![Power over the angle between the embeddings]({name}.svg)"
+PICTURES = {
+    "angle": "![Power over the angle between the embeddings]({name}.svg)",
+    "dose": "![Power over the planted weight]({name}.svg)",
+}
+SCALES = {
+    "angle": "By the angle between the second types' embeddings and the English ones.",
+    "dose": "By how much the planted hub counted in training: its weight, which is 0.5 in `mini`. 0 plants nothing.",
+}
 INTRODUCTION = """# How often a verdict is wrong
 
 Made by `semhub lab prove`, which trains small models whose answer is known by construction and lets semhub and its
@@ -44,8 +51,10 @@ The share of 95% intervals that hold the known truth of simulated data sets; ask
 {table}"""
 
 
-def page(proof: Proof, coverage: pd.DataFrame | None, methods: Sequence[Rival], chart: str | None) -> str:
-    """The whole page. chart: the name of the power curve's file, without its ending, if there is one."""
+def page(
+    proof: Proof, coverage: pd.DataFrame | None, methods: Sequence[Rival], charts: Mapping[str, str]
+) -> str:
+    """The whole page. charts: scale (angle, dose) -> the name of its power curve's file, without its ending."""
     parts = [
         INTRODUCTION.format(
             size=_size(proof), flores=f"{FLORES}, {PAIRS[FLORES]} pairs drawn", names=BORROWED
@@ -60,7 +69,7 @@ def page(proof: Proof, coverage: pd.DataFrame | None, methods: Sequence[Rival], 
         "## Layers and dominant language\n\n" + _bands(proof.bands) + "\n\n" + _dominant(proof.dominant)
     )
     parts.append("## Transfer\n\n" + _transfer(proof.transfer))
-    parts.append("## Power\n\n" + _power(proof, chart))
+    parts.append("## Power\n\n" + _power(proof, charts))
     if coverage is not None:
         parts.append(SIMULATED.format(table=_coverage(coverage)))
     return "\n\n".join(parts) + "\n"
@@ -187,20 +196,29 @@ def _transfer(transfer: pd.DataFrame) -> str:
     return f"{text}\n\n{markdown(transfer, columns)}"
 
 
-def _power(proof: Proof, chart: str | None) -> str:
-    if proof.power.empty:
-        return "No graded organism was trained."
-    columns: dict[str, str | Callable[[Row], str]] = {
-        "spoke": "spoke", "prediction": "prediction", "n": "n", "largest angle found": "angle",
-        "its cosine": "shared", "mean effect there": "effect",
+def _power(proof: Proof, charts: Mapping[str, str]) -> str:
+    graded = {"dose": (proof.doses, proof.smallest_dose), "angle": (proof.power, proof.smallest)}
+    parts = [
+        _curve(scale, power, smallest, charts.get(scale))
+        for scale, (power, smallest) in graded.items()
+        if not power.empty
+    ]
+    return "\n\n".join(parts) or "No graded organism was trained."
+
+
+def _curve(scale: str, power: pd.DataFrame, smallest: pd.DataFrame, chart: str | None) -> str:
+    found: dict[str, str | Callable[[Row], str]] = {
+        "spoke": "spoke", "prediction": "prediction", "n": "n", f"weakest {scale} found": scale,
+        **({"its cosine": "shared"} if "shared" in smallest else {}), "mean effect there": "effect",
     }  # fmt: skip
-    text = "The weakest hub that is found in at least 80% of the models, all stronger ones included."
-    picture = PICTURE.format(name=chart) + "\n\n" if chart else ""
     cells: dict[str, str | Callable[[Row], str]] = {
-        "spoke": "spoke", "prediction": "prediction", "angle": "angle", "n": "n", "claimed": share, "effect": "effect",
+        "spoke": "spoke", "prediction": "prediction", scale: scale, "n": "n", "claimed": share, "effect": "effect",
     }  # fmt: skip
-    curve = markdown(proof.power, cells)
-    return f"{picture}{text}\n\n{markdown(proof.smallest, columns)}\n\n{curve}"
+    text = "The weakest hub that is found in at least 80% of the models, as all stronger ones are:"
+    picture = [PICTURES[scale].format(name=chart)] if chart else []
+    return "\n\n".join(
+        [SCALES[scale], *picture, text, markdown(smallest, found), "The whole curve:", markdown(power, cells)]
+    )
 
 
 def _coverage(coverage: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from semhub.lab.prove.claims import COLUMNS, SEMHUB, claims_of
@@ -19,7 +20,8 @@ CELL = ["method", "place", "recipe", "truth", "spoke", "prediction"]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """All tables. claims: one row per model, method and cell at the default n. by_n: semhub's, of graded recipes."""
+    """All tables. claims: one row per model, method and cell at the default n. power, smallest: of semhub's verdicts by
+    the angle of graded recipes and n; doses, smallest_dose: by planted weight and n."""
 
     models: pd.DataFrame
     claims: pd.DataFrame
@@ -30,6 +32,8 @@ class Proof:
     transfer: pd.DataFrame
     power: pd.DataFrame
     smallest: pd.DataFrame
+    doses: pd.DataFrame
+    smallest_dose: pd.DataFrame
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Every table by its name."""
@@ -40,12 +44,12 @@ def make(records: Iterable[Record]) -> Proof:
     """The tables of these records."""
     every = list(records)
     claims = pd.DataFrame([row for one in every for row in claims_of(one)], columns=list(COLUMNS))
-    claims = claims.astype(dict.fromkeys(("angle", "p", "effect"), float))
+    claims = claims.astype(dict.fromkeys(("angle", "dose", "p", "effect"), float))
     size = {one["recipe"]["name"]: one["n"] for one in every}
     own = claims["recipe"].map(size)
     usual = claims[(claims["n"] == own) | (claims["place"] != WORLD)]
-    graded = claims[(claims["method"] == SEMHUB) & (claims["place"] == WORLD) & claims["angle"].notna()]
-    power = _power(graded)
+    own_world = claims[(claims["method"] == SEMHUB) & (claims["place"] == WORLD)]
+    power, doses = _power(own_world, "angle"), _power(own_world, "dose")
     return Proof(
         models=_models(every),
         claims=usual,
@@ -55,7 +59,9 @@ def make(records: Iterable[Record]) -> Proof:
         dominant=_dominant(every),
         transfer=_transfer(every),
         power=power,
-        smallest=_smallest(power),
+        smallest=_smallest(power, "angle"),
+        doses=doses,
+        smallest_dose=_smallest(doses, "dose"),
     )
 
 
@@ -109,7 +115,9 @@ def _dominant(records: list[Record]) -> pd.DataFrame:
         if part is None:
             continue
         recipe, found = one["recipe"], part["dominant"]
-        taught = recipe["planted_as"] == "words" and bool(recipe["planted_layers"])
+        taught = recipe["planted_as"] == "words" and bool(
+            recipe["planted_layers"] and recipe["planted_weight"]
+        )
         answer = found["language"] if found["status"] == "found" else found["status"]
         rows.append((recipe["name"], recipe["dominant"] if taught else "", answer))
     frame = pd.DataFrame(rows, columns=["recipe", "planted", "answer"])
@@ -129,27 +137,30 @@ def _transfer(records: list[Record]) -> pd.DataFrame:
     return found.agg(models="size", mean="mean", lowest="min", highest="max").reset_index()
 
 
-def _power(graded: pd.DataFrame) -> pd.DataFrame:
-    """The share of graded models in which semhub claims each cell, by angle and n, with the mean effect."""
-    cell = ["spoke", "prediction", "angle", "n"]
+def _power(claims: pd.DataFrame, scale: str) -> pd.DataFrame:
+    """The share of models in which semhub claims each cell, by a scale (angle, dose) and n, with the mean effect."""
+    cell = ["spoke", "prediction", scale, "n"]
+    graded = claims[claims[scale].notna()]
     if graded.empty:
         return rates(graded, cell).assign(effect=[])
     effect = graded.groupby(cell, sort=True)["effect"].mean().rename("effect").reset_index()
     return rates(graded.sort_values(cell), cell).merge(effect, on=cell, how="left")
 
 
-def _smallest(power: pd.DataFrame) -> pd.DataFrame:
-    """The largest angle to which the power stays at 80% or more, counted from 0 degrees, by cell and n."""
+def _smallest(power: pd.DataFrame, scale: str) -> pd.DataFrame:
+    """The weakest hub that is found with a power of 80% or more, as all stronger ones are, by cell and n.
+
+    The strongest has the smallest angle, or the largest dose. effect: the mean one of the weakest that is found.
+    """
     rows = []
     for (spoke, prediction, n), part in power.groupby(["spoke", "prediction", "n"], sort=True):
-        reached: dict[str, Any] = {"angle": math.nan, "shared": math.nan, "effect": math.nan}
-        for row in part.sort_values("angle").to_dict("records"):
+        reached = {scale: math.nan, "effect": math.nan}
+        for row in part.sort_values(scale, ascending=scale == "angle").to_dict("records"):
             if row["share"] < ENOUGH_POWER:
                 break
-            reached = {
-                "angle": row["angle"],
-                "shared": math.cos(math.radians(row["angle"])),
-                "effect": row["effect"],
-            }
+            reached = {scale: row[scale], "effect": row["effect"]}
         rows.append({"spoke": spoke, "prediction": prediction, "n": n, **reached})
-    return pd.DataFrame(rows, columns=["spoke", "prediction", "n", "angle", "shared", "effect"])
+    found = pd.DataFrame(rows, columns=["spoke", "prediction", "n", scale, "effect"])
+    if scale == "angle":
+        found.insert(4, "shared", np.cos(np.radians(found["angle"].astype(float))))
+    return found
