@@ -1,8 +1,8 @@
 """The instrument on one model, without a run folder: the verdicts and what they rest on.
 
-The same units, tests and corrections as `semhub run`, of the deciding case sets alone, so that hundreds of
-organisms can be judged in the time that their reports would take. Twins can only take a verdict away and enter no
-correction: they are run where everything else holds.
+The same units, tests and corrections as `semhub run`, of the deciding case sets alone and without what is only shown,
+so that hundreds of organisms can be judged in the time that their reports would take. Twins can only take a verdict
+away and enter no correction: they are run where everything else holds.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _rows(adapter: Adapter, some: list[Unit], config: RunConfig, prepared: Prepa
     return [
         rows
         for group in groups(some, adapter)
-        for _, rows, _ in run_group(adapter, group, config, prepared.tokens, lambda _: None)
+        for _, rows, _ in run_group(adapter, group, config, prepared.tokens, lambda _: None, tested_only=True)
     ]
 
 

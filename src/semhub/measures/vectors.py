@@ -33,6 +33,7 @@ class Vectors:
         self.adapter, self.ready, self.rng, self.earlier = adapter, ready, rng, earlier
         self.n = len(ready.cases)
         self.partners = self._shuffled(rng(SHUFFLED))
+        self._made: dict[tuple[str, int], Tensor] = {}
 
     @property
     def conditions(self) -> list[str]:
@@ -92,6 +93,11 @@ class Vectors:
         return True
 
     def _given(self, condition: str, layer: int) -> Tensor:
+        if (condition, layer) not in self._made:
+            self._made[condition, layer] = self._make(condition, layer)
+        return self._made[condition, layer]
+
+    def _make(self, condition: str, layer: int) -> Tensor:
         out = torch.full((self.n, self.adapter.d_model), torch.nan)
         for i, case in enumerate(self.ready.cases):
             direction = case.directions.get(condition)

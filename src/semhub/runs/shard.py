@@ -36,11 +36,13 @@ def run_group(
     tokens: trend.TokenLanguages,
     progress: Progress,
     wanted: Collection[str] | None = None,
+    tested_only: bool = False,
 ) -> Iterator[Done]:
     """Each unit of a group (`plan.groups`) with its rows and its notes (cases kept and dropped, for the manifest).
 
     wanted: ids of the units that are asked for, all by default; the others are run with them where they share forward
-    passes. progress: called with the number of contents done so far.
+    passes. progress: called with the number of contents done so far. tested_only: without costly rows that are shown
+    and that no verdict rests on.
     """
     asked = {unit.id for unit in group if wanted is None or unit.id in wanted}
     sets = [unit.sets[0] for unit in group]
@@ -53,7 +55,7 @@ def run_group(
         states = read_pairs(adapter, pair_sets, config.batch_tokens, progress)
         for unit, pairs, read in zip(group, pair_sets, states, strict=True):
             if unit.id in asked:
-                rows = _pairs(read, pairs, config) if pairs.pairs else no_rows()
+                rows = _pairs(read, pairs, config, tested_only) if pairs.pairs else no_rows()
                 yield unit, rows, _notes(pairs, pairs.kept, len(pairs.pairs))
         return
     lens_sets = [one for one in sets if isinstance(one, LensSet) and not one.spelled]
@@ -64,11 +66,16 @@ def run_group(
         return
     for unit, one in zip(group, sets, strict=True):
         if unit.id in asked:
-            yield unit, *_alone(adapter, one, config, tokens, progress)
+            yield unit, *_alone(adapter, one, config, tokens, progress, tested_only)
 
 
 def _alone(
-    adapter: Adapter, case_set: CaseSet, config: RunConfig, tokens: trend.TokenLanguages, progress: Progress
+    adapter: Adapter,
+    case_set: CaseSet,
+    config: RunConfig,
+    tokens: trend.TokenLanguages,
+    progress: Progress,
+    tested_only: bool,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows and notes of a set that shares its forward passes with no other."""
     kept, n = case_set.kept, len(_cases(case_set))
@@ -80,7 +87,7 @@ def _alone(
         rows, kept = spelled.measure(adapter, case_set, mode=config.lens, **options)
         n = kept.given - sum(kept.dropped.values())
     elif isinstance(case_set, SteerSet):
-        rows, kept = steered.measure(adapter, case_set, config, progress)
+        rows, kept = steered.measure(adapter, case_set, config, progress, tested_only)
         n = kept.given - sum(kept.dropped.values())
     elif isinstance(case_set, PromptSet):
         rows, kept, more = prompts.measure(adapter, case_set, config, progress)
@@ -169,11 +176,13 @@ def pair_rows(adapter: Adapter, case_set: PairSet, config: RunConfig) -> pd.Data
     return pd.concat(frames, ignore_index=True)
 
 
-def _pairs(states: similarity.PairStates, case_set: PairSet, config: RunConfig) -> pd.DataFrame:
+def _pairs(
+    states: similarity.PairStates, case_set: PairSet, config: RunConfig, tested_only: bool = False
+) -> pd.DataFrame:
     clusters = np.array([pair.cluster_id for pair in case_set.pairs])
     frames = [similarity.case_rows(states, case_set.experiment, case_set.variant)]
     frames += _draws(states, case_set, case_set.variant, clusters, config)
-    frames += _set_level(states, case_set, clusters, config)
+    frames += [] if tested_only else _set_level(states, case_set, clusters, config)
     if case_set.deciding:
         confirm = confirming(clusters, config.seed)
         for half, keep in ((SELECT, ~confirm), (CONFIRM, confirm)):

@@ -29,13 +29,14 @@ Progress = Callable[[int], None]
 
 
 def measure(
-    adapter: Adapter, steer_set: SteerSet, config: RunConfig, progress: Progress
+    adapter: Adapter, steer_set: SteerSet, config: RunConfig, progress: Progress, tested_only: bool = False
 ) -> tuple[pd.DataFrame, Kept]:
     """The rows of a set, and how many cases were steered.
 
     By the authors' convention states are read one layer below the one that is written, which then starts at 2;
     directions of words have no such layer.
     A set that decides also has the rows of `variant/confirm`: the chosen band and strength on the half that confirms.
+    tested_only: without what no verdict rests on, the texts at every strength and necessity; the rest is the same.
     """
     ready = make_ready(adapter, steer_set, config.batch_tokens)
     if len(ready.cases) < MIN_CASES or adapter.n_layers < 3:
@@ -59,7 +60,7 @@ def measure(
     key = (steer_set.experiment, steer_set.variant)
     choice = choose_from_rows(by_variant(grid)[key], config.seed, adapter.n_layers)
     frames = [grid]
-    if choice is not None and steer_set.readings:
+    if choice is not None and steer_set.readings and not tested_only:
         frames.append(
             every.text(
                 choice.layer,
@@ -74,7 +75,8 @@ def measure(
     if choice is not None and steer_set.deciding and confirm.sum() >= MIN_CASES:
         frames += _confirmed(every, steer_set, config, confirm, choice)
         rng, band = _rng(config, steer_set, NECESSITY), range(choice.band[0], choice.band[1] + 1)
-        frames.append(necessity.measure(every, ~confirm, band, rng, steer_set.special_tokens))
+        if not tested_only:
+            frames.append(necessity.measure(every, ~confirm, band, rng, steer_set.special_tokens))
     progress(n)
     return pd.concat(frames, ignore_index=True), ready.kept
 
