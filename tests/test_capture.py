@@ -111,7 +111,7 @@ def test_batches_fit_the_budget_and_are_sorted(
     assert sorted(i for part in parts for i in part.content.tolist()) == list(range(len(TEXTS)))
     shapes.clear()
     list(capture(adapter, encoded, [[0]] * len(TEXTS), batch_tokens=30))
-    assert shapes == [(5, 1)]  # a content is cut after its last asked position, and two of the six are equal
+    assert shapes == [(6, 1)]  # a content is cut after its last asked position
 
 
 BEGINNINGS = ["three", "three plus five equals", "three plus", "three plus six", "three plus five", "river"]
@@ -141,6 +141,17 @@ def test_a_text_is_read_in_the_pass_of_one_that_begins_with_it(
     assert states.position.tolist() == [len(one) - 1 for one in ids]
     for row, one in enumerate(encoded):
         torch.testing.assert_close(states.values[:-1, row], plain(adapter, one)[:, -1], rtol=1e-5, atol=1e-5)
+
+
+def test_a_batch_has_no_more_rows_than_tokens(adapter: DecoderAdapter) -> None:
+    """Equal contents that are read everywhere are no single row of a batch: callers size their work by its tokens."""
+    (one,) = adapter.encode([Content.of("three plus five equals")])
+    n = len(one.ids)
+    parts = list(capture(adapter, [one] * 50, "all", batch_tokens=3 * n))
+    assert [len(part.content) for part in parts] == [3 * n] * 16 + [2 * n]
+    last = list(capture(adapter, [one] * 50, batch_tokens=3 * n))
+    assert all(len(part.content) <= 3 * n for part in last)
+    assert sorted(i for part in last for i in part.content.tolist()) == list(range(50))
 
 
 def test_as_many_rows_as_tokens_need_not_be_all_of_them(adapter: DecoderAdapter) -> None:

@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"data", "lab", "lab.world", "models.beats", "models.salmonn", "models.salmonn_ear"},
     "lab.pool": LEAVES | {"runs.store"},
     "lab.judge": LEAVES | {"results", "models", "stats", "runs"},
-    "lab.prove": PROOF | {"registry", "data", "capture", "lens", "steer", "measures"},
+    "lab.prove": PROOF | {"registry", "data", "capture", "lens", "steer", "generate", "measures"},
     "lab.sweep": PROOF | {"registry"},
     "lab.cli": LEAVES | {"lab", "lab.prove", "lab.sweep"},
     "runs": LEAVES

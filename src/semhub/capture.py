@@ -67,7 +67,9 @@ def capture(
     rows = _resolve(encoded, positions)
     lengths = [one.needed(max(asked) + 1) if asked else 0 for one, asked in zip(encoded, rows, strict=True)]
     cut = [one.beginning(length) if length else None for one, length in zip(encoded, lengths, strict=True)]
-    passes = sorted(_passes(cut), key=lambda one: (-len(one.inputs.ids), one.contents))
+    passes = sorted(
+        _passes(cut, [len(asked) for asked in rows]), key=lambda one: (-len(one.inputs.ids), one.contents)
+    )
     return _batches(adapter, passes, rows, wanted, batch_tokens, progress)
 
 
@@ -81,26 +83,31 @@ class _Pass:
 
 def n_tokens(encoded: Sequence[Encoded]) -> int:
     """How many tokens are run through the model to read the last position of each content."""
-    return sum(len(one.inputs.ids) for one in _passes(encoded))
+    return sum(len(one.inputs.ids) for one in _passes(encoded, [1] * len(encoded)))
 
 
-def _passes(cut: Sequence[Encoded | None]) -> list[_Pass]:
+def _passes(cut: Sequence[Encoded | None], n_rows: Sequence[int]) -> list[_Pass]:
     """The passes that read every content that has something to read.
 
-    Sorted by their ids, texts that begin another stand right before it.
+    Sorted by their ids, texts that begin another stand right before it. A pass has no more rows than tokens, so that
+    a batch has no more than `batch_tokens`. n_rows: positions asked of each content.
     """
     given = [(one, i) for i, one in enumerate(cut) if one is not None]
     out = [_Pass(one, (i,)) for one, i in given if one.whole_until]
     texts = sorted(
         ((one, i) for one, i in given if not one.whole_until), key=lambda pair: (pair[0].ids, pair[1])
     )
-    read = list[int]()
+    read, rows = list[int](), 0
     for place, (one, i) in enumerate(texts):
         read.append(i)
-        following = texts[place + 1][0].ids if place + 1 < len(texts) else ()
-        if following[: len(one.ids)] != one.ids:
+        rows += n_rows[i]
+        after = texts[place + 1 : place + 2]
+        if not any(
+            longer.ids[: len(one.ids)] == one.ids and rows + n_rows[j] <= len(longer.ids)
+            for longer, j in after
+        ):
             out.append(_Pass(one, tuple(sorted(read))))
-            read = []
+            read, rows = [], 0
     return out
 
 

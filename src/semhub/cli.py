@@ -57,7 +57,7 @@ WRONG_USE: Any = next(base for base in typer.BadParameter.__mro__ if base.__name
 @app.command(
     epilog="Examples:\n\n  semhub run --preset quick\n\n"
     "  semhub run ./my-llama --spoke language --data flores=flores101 --data counts=udhr\n\n"
-    "  semhub run mini --experiment arithmetic.lens --shard 1/4 --out runs/mini"
+    "  semhub run mini --spoke arithmetic --shard 1/4 --out runs/mini"
 )
 def run(
     model: Annotated[

@@ -313,7 +313,7 @@ def test_readings_together_are_as_each_alone(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(adapter, "collate", collate)
     options = dict(mode="final_norm", batch_tokens=16)
-    together = readout.measure(adapter, readings, **options)
+    together = list(readout.measure(adapter, readings, **options))
     assert len(run) == len(set(run))
     for reading, got in zip(readings, together, strict=True):
         (alone,) = readout.measure(adapter, [reading], **options)

@@ -84,13 +84,15 @@ def test_sets_of_one_experiment_and_kind_share_their_passes(monkeypatch: pytest.
     words = {"dominant": ("one",), "surface": ("1",)}
     case = LensCase("own:0", "own:0", Content.of("a 0"), 2, words)
     lens = LensSet("own.lens", "all", [case], Kept(1), "own", "en", "zh")
-    lenses = [lens, replace(lens, variant="b"), replace(lens, variant="spelled", spelled=True)]
+    elsewhere = replace(lens, variant="c", cases=[replace(case, content=Content.of("a 1"))])
+    lenses = [lens, replace(lens, variant="b"), elsewhere, replace(lens, variant="spelled", spelled=True)]
     texts = TextSet("own.similarity", "en", [("t:0", Content.of("x"))], Kept(1), "own")
     found = plan.groups(plan.units(built(*pair_sets, bare, *lenses, texts), 1), Wide())
     assert [[unit.id for unit in group] for group in found] == [
         ["own.similarity--zh-all", "own.similarity--b", "own.similarity--other"],
         ["own.similarity--bare"],
         ["own.lens--all", "own.lens--b"],
+        ["own.lens--c"],
         ["own.lens--spelled"],
         ["own.similarity--en"],
         ["twin-000"],

@@ -28,7 +28,8 @@ from semhub.types import LensSet, PairSet, SteerSet
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """verdicts: as in verdicts.json. dominant: as in the manifest. rows: as in the shards. built: the case sets."""
+    """verdicts: as in verdicts.json. dominant: as in the manifest. rows: as in the shards, but for rounding. built: the
+    case sets."""
 
     verdicts: list[dict[str, Any]]
     dominant: dict[str, Any]

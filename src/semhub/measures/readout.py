@@ -67,9 +67,9 @@ def measure(
     mode: LensMode,
     batch_tokens: int,
     progress: Callable[[int], None] | None = None,
-) -> list[pd.DataFrame]:
-    """For each reading the rows of logprob (per condition), logprob_diff, concept and concept_diff, and null draws of
-    concept. Readings that have contents in common (encoded alike) share the forward passes of these.
+) -> Iterator[pd.DataFrame]:
+    """Yields for each reading the rows of logprob (per condition), logprob_diff, concept and concept_diff, and null
+    draws of concept. Readings that have contents in common (encoded alike) share the forward passes of these.
 
     Of cases that are read over areas also prob and top1 (`areas.NAMED`).
     """
@@ -92,7 +92,8 @@ def measure(
             row_of.setdefault(contents[i], {})[position] = row
         for one in sums:
             one.add(states.values, row_of)
-    return [one.rows() for one in sums]
+    for one in sums:
+        yield one.rows()
 
 
 class _Sums:

@@ -18,7 +18,7 @@ from semhub.models.base import Adapter, Encoded
 from semhub.runs.config import RunConfig
 from semhub.runs.execute import prepare
 from semhub.runs.plan import contents, n_contents
-from semhub.types import CaseSet, Content, LensSet, PromptSet, SteerSet, TextSet
+from semhub.types import CaseSet, Content, LensSet, PairSet, PromptSet, SteerSet, TextSet
 
 STEERED, SAID = 8, 5  # conditions of a steering set: scored by the next token, and read as text
 
@@ -43,7 +43,8 @@ def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any
         named = {"unit": group[0].id, "shards": len(group), "contents": n_contents(group)}
         rows.append({**named, "tokens": tokens, "seconds": took})
     element = adapter.dtype.itemsize
-    largest = max((row["contents"] for row in rows), default=0)
+    pair_sets = [group for group in prepared.groups if isinstance(group[0].sets[0], PairSet)]
+    largest = max(map(n_contents, pair_sets), default=0)  # other sets are read batch by batch
     return {
         "model": adapter.name,
         "dominant": prepared.dominant,
@@ -66,7 +67,7 @@ def _speed(adapter: Adapter, config: RunConfig) -> tuple[float, float]:
     for _ in range(2):  # the first pass warms up
         start = time.perf_counter()
         states = next(iter(capture(adapter, batch, batch_tokens=config.batch_tokens)))
-        per_token = (time.perf_counter() - start) / (len(batch) * length)
+        per_token = (time.perf_counter() - start) / n_tokens(batch)
     ready = lens_input(adapter, states.values[-1:], [adapter.n_layers], config.lens)[0]
     start = time.perf_counter()
     read(adapter.unembedding, ready)
@@ -76,13 +77,14 @@ def _speed(adapter: Adapter, config: RunConfig) -> tuple[float, float]:
 def _work(adapter: Adapter, sets: Sequence[CaseSet]) -> tuple[int, int]:
     """Tokens to run and positions to read with the lens, of sets that share what they have in common."""
     encoded: dict[tuple[Content, bool], Encoded] = {}
+    beside = []
     for one in sets:
         asked = contents(one)
         found = adapter.encode(asked, special_tokens=one.special_tokens) if asked else []
         encoded |= {(content, one.special_tokens): each for content, each in zip(asked, found, strict=True)}
-    every = list(encoded.values())
-    more = [_beside(adapter, one, every) for one in sets]
-    return n_tokens(every) + sum(tokens for tokens, _ in more), sum(rows for _, rows in more)
+        beside.append(_beside(adapter, one, found))
+    more, rows = (sum(part) for part in zip(*beside, strict=True))
+    return n_tokens(list(encoded.values())) + more, rows
 
 
 def _beside(adapter: Adapter, one: CaseSet, encoded: Sequence[Encoded]) -> tuple[int, int]:

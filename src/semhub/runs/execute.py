@@ -135,7 +135,7 @@ def execute(
     console: Console | None = None,
     command: str = "",
 ) -> bool:
-    """Runs this process's share of the units that are not finished yet; the last process writes the tables.
+    """Runs this process's share of the groups of units that are not finished yet; the last process writes the tables.
 
     Returns whether the whole run is finished. Finished shards are kept whatever happens.
     """

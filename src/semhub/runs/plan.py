@@ -29,7 +29,7 @@ UNTAKEN = {  # why an experiment is left out, by what it needs
 }
 TWIN_PAIRS = 300  # that a twin is compared on: there are 38 of them by default
 TWIN_PAIRS_WITH_NEAR_MISSES = 100  # where it runs through the near misses too
-STATES_AT_ONCE = 2**33  # bytes of states that pair sets may hold together in main memory
+STATES_AT_ONCE = 2**33  # bytes of states in main memory up to which pair sets are read together
 
 
 S = TypeVar("S", PairSet, LensSet)
@@ -38,7 +38,7 @@ W = TypeVar("W")
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One shard's work: a case set, or one twin over all deciding pair sets."""
+    """One shard's work: a case set, or one twin over the deciding sets that it counts for."""
 
     id: str
     sets: tuple[CaseSet, ...]
@@ -119,19 +119,24 @@ def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
 def groups(all_units: Sequence[Unit], adapter: Adapter) -> list[list[Unit]]:
     """The units in their order, those next to each other together that share their forward passes.
 
-    Those are the pair sets of one experiment, as long as their states fit into STATES_AT_ONCE, and its lens sets. A
-    group is what is run at once: the same whatever was finished before, so that a shard is the same bytes.
+    Those are the pair sets of one experiment, as long as their states fit into STATES_AT_ONCE, and its lens sets that
+    have contents in common. A group is what is run at once: the same whatever was finished before, so that a shard is
+    the same bytes.
     """
-    bytes_each = (adapter.n_layers + 1) * adapter.d_model * adapter.dtype.itemsize
+    most = STATES_AT_ONCE // ((adapter.n_layers + 1) * adapter.d_model * adapter.dtype.itemsize)
     out: list[list[Unit]] = []
+    held: set[Content] = set()
     for unit in all_units:
         kind = _shared(unit)
+        own = set() if kind is None else set(contents(unit.sets[0]))
         if out and kind is not None and kind == _shared(out[-1][0]):
-            held = n_contents([*out[-1], unit]) * bytes_each if kind[0] is PairSet else 0
-            if held <= STATES_AT_ONCE:
+            joins = len(held | own) <= most if kind[0] is PairSet else not held.isdisjoint(own)
+            if joins:
                 out[-1].append(unit)
+                held |= own
                 continue
         out.append([unit])
+        held = own
     return out
 
 

@@ -46,27 +46,22 @@ def run_group(
     """
     asked = {unit.id for unit in group if wanted is None or unit.id in wanted}
     sets = [unit.sets[0] for unit in group]
+    pair_sets = [one for one in sets if isinstance(one, PairSet)]
+    lens_sets = [one for one in sets if isinstance(one, LensSet) and not one.spelled]
     if group[0].twin is not None:
-        (unit,) = group
-        yield unit, _twin(adapter, unit, config, tokens, progress), {"cases": []}
-        return
-    if all(isinstance(one, PairSet) for one in sets):
-        pair_sets = [one for one in sets if isinstance(one, PairSet)]
+        yield group[0], _twin(adapter, group[0], config, tokens, progress), {"cases": []}
+    elif pair_sets:
         states = read_pairs(adapter, pair_sets, config.batch_tokens, progress)
         for unit, pairs, read in zip(group, pair_sets, states, strict=True):
             if unit.id in asked:
                 rows = _pairs(read, pairs, config, tested_only) if pairs.pairs else no_rows()
                 yield unit, rows, _notes(pairs, pairs.kept, len(pairs.pairs))
-        return
-    lens_sets = [one for one in sets if isinstance(one, LensSet) and not one.spelled]
-    if len(lens_sets) == len(group):
+    elif lens_sets:
         for unit, done in zip(group, _lenses(adapter, lens_sets, config, tokens, progress), strict=True):
             if unit.id in asked:
                 yield unit, *done
-        return
-    for unit, one in zip(group, sets, strict=True):
-        if unit.id in asked:
-            yield unit, *_alone(adapter, one, config, tokens, progress, tested_only)
+    else:
+        yield group[0], *_alone(adapter, sets[0], config, tokens, progress, tested_only)
 
 
 def _alone(
@@ -78,6 +73,7 @@ def _alone(
     tested_only: bool,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows and notes of a set that shares its forward passes with no other."""
+    assert not isinstance(case_set, PairSet)
     kept, n = case_set.kept, len(_cases(case_set))
     more: dict[str, Any] = {}
     options: dict[str, Any] = dict(batch_tokens=config.batch_tokens, progress=progress)
@@ -113,9 +109,7 @@ def _notes(case_set: CaseSet, kept: Kept, n: int, more: Mapping[str, Any] | None
     return {"cases": [notes]}
 
 
-def _cases(case_set: CaseSet) -> Sequence[object]:
-    if isinstance(case_set, PairSet):
-        return case_set.pairs
+def _cases(case_set: LensSet | SteerSet | PromptSet | TextSet | TrajectorySet) -> Sequence[object]:
     if isinstance(case_set, PromptSet):
         return case_set.prompts
     return case_set.cases if isinstance(case_set, LensSet | SteerSet) else case_set.texts
@@ -260,20 +254,15 @@ def _lenses(
     config: RunConfig,
     tokens: trend.TokenLanguages,
     progress: Progress,
-) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
+) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
     """The rows and notes of lens sets that encode alike."""
     made = [words.make_ready(adapter, one, tokens.frequency, config.seed) for one in case_sets]
     given = list(zip(case_sets, made, strict=True))
     readings = [_reading(one, ready, config, tokens) for one, ready in given if ready.cases]
-    found = iter(
-        readout.measure(
-            adapter, readings, mode=config.lens, batch_tokens=config.batch_tokens, progress=progress
-        )
-    )
-    return [
-        (next(found) if ready.cases else no_rows(), _notes(one, ready.kept, len(ready.cases)))
-        for one, ready in given
-    ]
+    options: dict[str, Any] = dict(mode=config.lens, batch_tokens=config.batch_tokens, progress=progress)
+    found = readout.measure(adapter, readings, **options)
+    for one, ready in given:
+        yield next(found) if ready.cases else no_rows(), _notes(one, ready.kept, len(ready.cases))
 
 
 def _reading(

@@ -7,6 +7,7 @@ it raises log p(new) - log p(old) of the *spoke's* words at the output more than
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +15,12 @@ import torch
 from torch import Tensor
 
 from semhub.capture import capture_all
+from semhub.generate import next_logprobs
 from semhub.lab.prove.cases import Claim, SpokeCases
 from semhub.lab.prove.rivals._tests import mean_above_zero
-from semhub.lens import lens_input, read
 from semhub.measures.words import Ready
-from semhub.models.base import Adapter, Inputs
-from semhub.steer import Edit, write
+from semhub.models.base import Adapter, Encoded
+from semhub.steer import Intervention
 
 NAME = "steering against noise"
 PREDICTION = "P3"
@@ -31,7 +32,7 @@ CASES = 150
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One position per content, longest first, and the words (indices into ready.forms) of old and new."""
+    """Cases of different contents, and the words (indices into ready.forms) of old and new by condition."""
 
     case: np.ndarray
     old: dict[str, np.ndarray]
@@ -45,17 +46,17 @@ def claims(model: Adapter, cases: SpokeCases) -> Claim:
     trial = _trial(ready, rng)
     if trial is None:
         return Claim(False, 1.0, float("nan"))
-    layer = model.n_layers // 2
-    states = _run(model, ready, trial, [layer, model.n_layers])
-    length = states[0].norm(dim=-1, keepdim=True)
-    before = _contrast(model, ready, trial, states[1])
+    layer, n = model.n_layers // 2, len(trial.case)
+    prompts = [ready.encoded[ready.content[i]].beginning(int(ready.position[i]) + 1) for i in trial.case]
+    length = capture_all(model, prompts, layers=[layer]).values[0].norm(dim=-1, keepdim=True)
+    before = _contrast(model, ready, trial, prompts)
     direction = _direction(model, ready, trial)
     noise = torch.from_numpy(rng.normal(size=tuple(direction.shape))).float()
     gains = []
     for vectors in (direction, noise):
         vectors = vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12) * length
-        after = _run(model, ready, trial, [model.n_layers], {layer: vectors})[0]
-        gains.append(_contrast(model, ready, trial, after) - before)
+        added = Intervention(layer, "add", vectors, torch.arange(n), torch.ones(n))
+        gains.append(_contrast(model, ready, trial, prompts, [added]) - before)
     found = mean_above_zero((gains[0] - gains[1])[None])
     return Claim(found.claimed, found.p, found.effect, layer)
 
@@ -73,45 +74,9 @@ def _trial(ready: Ready, rng: np.random.Generator) -> Trial | None:
     chosen, other = chosen[differs], other[differs]
     if len(chosen) < 2:
         return None
-    longest = np.argsort(-ready.position[chosen], kind="stable")
-    chosen, other = chosen[longest], other[longest]
     return Trial(
         chosen, {k: of[chosen] for k, of in words.items()}, {k: of[other] for k, of in words.items()}
     )
-
-
-def _run(
-    model: Adapter,
-    ready: Ready,
-    trial: Trial,
-    layers: list[int],
-    vectors: dict[int, Tensor] | None = None,
-) -> Tensor:
-    """States [layer, case, d_model] at each case's position, with `vectors` [case, d_model] added there.
-
-    One batch, in the order in which `capture` runs it: longest first.
-    """
-    encoded = [ready.encoded[i] for i in ready.content[trial.case]]
-    positions = ready.position[trial.case]
-
-    def add(what: Tensor) -> Edit:
-        def edit(states: Tensor, inputs: Inputs) -> Tensor:
-            edited = states.clone()
-            last = torch.tensor(inputs.lengths, device=states.device) - 1
-            edited[torch.arange(len(states), device=states.device), last] += what.to(states)
-            return edited
-
-        return edit
-
-    with write(model, {layer: add(what) for layer, what in (vectors or {}).items()}):
-        states = capture_all(
-            model,
-            encoded,
-            [[int(p)] for p in positions],
-            layers=layers,
-            batch_tokens=len(encoded) * int(positions.max() + 1),
-        )
-    return states.values
 
 
 def _direction(model: Adapter, ready: Ready, trial: Trial) -> Tensor:
@@ -126,15 +91,13 @@ def _direction(model: Adapter, ready: Ready, trial: Trial) -> Tensor:
     return torch.stack([row(new) - row(old) for new, old in pairs])
 
 
-def _contrast(model: Adapter, ready: Ready, trial: Trial, states: Tensor) -> np.ndarray:
-    """log p(new) - log p(old) of the surface words at the output [case]; states [case, d_model] of layer L."""
-    placed = states[None].to(model.device, model.dtype)
-    normed = lens_input(model, placed, [model.n_layers], "final_norm")[0]
-    scores = read(model.unembedding, normed, targets=ready.targets).logprob.double().cpu()
-
-    def of(words: np.ndarray) -> Tensor:
-        forms = ready.forms[torch.from_numpy(words)]
-        picked = scores.gather(1, forms.clamp_min(0)).masked_fill(forms < 0, -torch.inf)
-        return picked.logsumexp(dim=1)
-
-    return np.asarray((of(trial.new["surface"]) - of(trial.old["surface"])).numpy())
+def _contrast(
+    model: Adapter, ready: Ready, trial: Trial, prompts: Sequence[Encoded], edits: Sequence[Intervention] = ()
+) -> np.ndarray:
+    """log p(new) - log p(old) of the surface words at the output [case]."""
+    new, old = (ready.forms[torch.from_numpy(of["surface"])] for of in (trial.new, trial.old))
+    columns = torch.cat([new, old], dim=1)
+    tokens = ready.targets[columns.clamp_min(0)].masked_fill(columns < 0, -1)
+    found = next_logprobs(model, prompts, range(len(prompts)), edits, tokens=tokens).double()
+    width = new.shape[1]
+    return np.asarray((found[:, :width].logsumexp(dim=1) - found[:, width:].logsumexp(dim=1)).numpy())
