@@ -13,6 +13,7 @@ from tests.models.visionmodels import cached_vision_checkpoint, picture
 from engine import semhub, shard_bytes
 from semhub.models import load
 from semhub.models.base import Adapter
+from semhub.runs import dryrun
 from semhub.runs.config import RunConfig
 from semhub.runs.dryrun import estimate
 from semhub.runs.execute import execute
@@ -209,6 +210,22 @@ def test_a_dry_run_counts_the_tokens_of_pictures(own: str, counts: Path) -> None
     assert found["left_out"] == []
     blind = estimate(options(own, counts, model=str(cached_checkpoint("llama"))))
     assert (blind["units"], blind["left_out"]) == ([], ["own.similarity", "own.lens", "own.steer"])
+
+
+def test_a_dry_run_reads_of_each_set_its_own_positions(llava: Adapter) -> None:
+    """Sets that share their passes: what they have in common is run once, and each is read for itself."""
+    shown, other = Content.of(picture(24, 24, 1), " one"), Content.of(picture(24, 24, 2), " two three")
+    words = {"dominant": ("one",)}
+
+    def lens(variant: str, *contents: Content) -> LensSet:
+        cases = [LensCase(str(i), str(i), one, 0, words, area=Area(0)) for i, one in enumerate(contents)]
+        return LensSet("own.lens", variant, cases, Kept(len(cases)), "made", "en", "")
+
+    sets = [lens("a", shown), lens("b", shown, other)]
+    alone = [dryrun._work(llava, [one]) for one in sets]
+    tokens, rows = dryrun._work(llava, sets)
+    assert tokens == alone[1][0] > alone[0][0] > 9
+    assert rows == sum(read for _, read in alone)
 
 
 def test_pictures_that_do_not_fit_and_broken_ones_are_counted(
