@@ -45,7 +45,7 @@ def test_tables_of_what_is_there(tmp_path: Path) -> None:
     assert "| CKA | micro-world | P1 | 1/3 (33% [1, 91]) | 3/3 (100% [29, 100]) |" in text
     assert "![Power over the angle between the embeddings](proof-power.svg)" in text
     assert "![Power over the planted weight](proof-dose.svg)" in text
-    assert "| language | P1 | 300 | 0 | 0.4 |" in text, "the weakest dose that is found"
+    assert "| language | P1 | 300 | 0 | 0.4 | 1 |" in text, "the weakest dose that is found"
     assert page.with_name("proof-dose.svg").read_text().startswith("<svg")
     assert page.with_name("proof-power.svg").read_text().startswith("<svg")
     tables = {path.stem for path in (folder / "tables").glob("*.csv")}

@@ -183,6 +183,7 @@ def test_power_is_a_curve_over_the_planted_weight() -> None:
         (0.5, 5, 5),
     ]
     assert only(found.smallest_dose, n=300)["dose"] == 0.1
+    assert only(found.smallest_dose, n=300)["models"] == 5
     assert found.power.empty
     assert only(found.dominant, recipe="hub-dose-0")["planted"] == ""
     assert only(found.dominant, recipe="hub-dose-0.1")["planted"] == "en"

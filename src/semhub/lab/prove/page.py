@@ -210,6 +210,7 @@ def _curve(scale: str, power: pd.DataFrame, smallest: pd.DataFrame, chart: str |
     found: dict[str, str | Callable[[Row], str]] = {
         "spoke": "spoke", "prediction": "prediction", "n": "n", f"weakest {scale} found": scale,
         **({"its cosine": "shared"} if "shared" in smallest else {}), "mean effect there": "effect",
+        "models there": "models",
     }  # fmt: skip
     cells: dict[str, str | Callable[[Row], str]] = {
         "spoke": "spoke", "prediction": "prediction", scale: scale, "n": "n", "claimed": share, "effect": "effect",

@@ -150,17 +150,18 @@ def _power(claims: pd.DataFrame, scale: str) -> pd.DataFrame:
 def _smallest(power: pd.DataFrame, scale: str) -> pd.DataFrame:
     """The weakest hub that is found with a power of 80% or more, as all stronger ones are, by cell and n.
 
-    The strongest has the smallest angle, or the largest dose. effect: the mean one of the weakest that is found.
+    The strongest has the smallest angle, or the largest dose. effect, models: the mean effect of the weakest that is
+    found, and in how many models.
     """
     rows = []
     for (spoke, prediction, n), part in power.groupby(["spoke", "prediction", "n"], sort=True):
-        reached = {scale: math.nan, "effect": math.nan}
+        reached = {scale: math.nan, "effect": math.nan, "models": 0}
         for row in part.sort_values(scale, ascending=scale == "angle").to_dict("records"):
             if row["share"] < ENOUGH_POWER:
                 break
-            reached = {scale: row[scale], "effect": row["effect"]}
+            reached = {scale: row[scale], "effect": row["effect"], "models": row["models"]}
         rows.append({"spoke": spoke, "prediction": prediction, "n": n, **reached})
-    found = pd.DataFrame(rows, columns=["spoke", "prediction", "n", scale, "effect"])
+    found = pd.DataFrame(rows, columns=["spoke", "prediction", "n", scale, "effect", "models"])
     if scale == "angle":
         found.insert(4, "shared", np.cos(np.radians(found["angle"].astype(float))))
     return found
