@@ -12,8 +12,10 @@ from semhub.errors import UsageError
 from semhub.runs import plan
 from semhub.runs.plan import Built, Unit
 from semhub.types import (
+    Area,
     CaseSet,
     Content,
+    Image,
     Kept,
     LensCase,
     LensSet,
@@ -22,6 +24,7 @@ from semhub.types import (
     Place,
     Request,
     RowDifference,
+    Sound,
     StateDifference,
     SteerCase,
     SteerSet,
@@ -105,6 +108,21 @@ def test_sets_of_one_experiment_and_kind_share_their_passes(monkeypatch: pytest.
     assert [len(group) for group in plan.groups(plan.units(built(*longer), 0), Wide())] == [1, 1, 1]
     monkeypatch.setattr(plan, "STATES_AT_ONCE", 10 * 2000)
     assert [len(group) for group in plan.groups(plan.units(built(*longer), 0), Wide())] == [3]
+
+
+@pytest.mark.parametrize(
+    "content", [Content.of(Image(data=b"x"), " one"), Content.of(Sound(data=b"x"), " one")]
+)
+def test_what_comes_in_through_an_encoder_has_twins_wherever_it_is_read(content: Content) -> None:
+    """Over the picture or the sound, or at a position of the text after it."""
+    case = LensCase("own:0", "own:0", content, 3, {"dominant": ("one",)})
+    lens = LensSet("own.lens", "all", [case], Kept(1), "own", "en", "", deciding=True)
+    over = replace(lens, variant="over", cases=[replace(case, area=Area(0))])
+    text = replace(lens, variant="text", cases=[replace(case, content=Content.of("a 0"))])
+    units = plan.units(built(lens, over, text), 2)
+    twins = [unit for unit in units if unit.twin is not None]
+    assert [unit.id for unit in twins] == ["twin_embeddings-000", "twin_embeddings-001"]
+    assert [[one.variant for one in unit.sets] for unit in twins] == [["all", "over"]] * 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import torch
 
 from semhub.capture import capture
 from semhub.measures import neighbourhood, readout, similarity, spelled, trajectory, trend, words
-from semhub.models.base import Adapter
+from semhub.models.base import Adapter, Encoded
 from semhub.results import draw_rows, no_rows
 from semhub.runs import prompts, steered
 from semhub.runs.config import RunConfig
@@ -131,11 +131,14 @@ def pair_states(
 def read_pairs(
     adapter: Adapter, case_sets: Sequence[PairSet], batch_tokens: int, progress: Progress | None
 ) -> list[similarity.PairStates]:
-    """Last-position states of several pair sets that encode alike; what they have in common is run and kept once."""
-    index = {one: i for i, one in enumerate(dict.fromkeys(c for part in case_sets for c in contents(part)))}
-    special = {one.special_tokens for one in case_sets}
-    assert len(special) == 1
-    encoded = adapter.encode(list(index), special_tokens=special.pop()) if index else []
+    """Last-position states of several pair sets; what they have in common is run and kept once."""
+    index: dict[tuple[Content, bool], int] = {}
+    encoded: list[Encoded] = []
+    for special in sorted({one.special_tokens for one in case_sets}):
+        alike = [one for one in case_sets if one.special_tokens == special]
+        texts = list(dict.fromkeys(content for one in alike for content in contents(one)))
+        index |= {(content, special): len(encoded) + i for i, content in enumerate(texts)}
+        encoded += adapter.encode(texts, special_tokens=special) if texts else []
     states = torch.empty(adapter.n_layers + 1, len(encoded), adapter.d_model, dtype=adapter.dtype)
     for part in capture(adapter, encoded, batch_tokens=batch_tokens, progress=progress):
         states[:, part.content] = part.values.cpu()
@@ -143,10 +146,15 @@ def read_pairs(
 
 
 def _of_pairs(
-    case_set: PairSet, states: torch.Tensor, index: Mapping[Content, int], device: torch.device
+    case_set: PairSet,
+    states: torch.Tensor,
+    index: Mapping[tuple[Content, bool], int],
+    device: torch.device,
 ) -> similarity.PairStates:
+    """index: content and whether it has special tokens -> its place in the states."""
+
     def pick(wanted: Sequence[Content]) -> torch.Tensor:
-        return torch.tensor([index[content] for content in wanted], dtype=torch.long)
+        return torch.tensor([index[content, case_set.special_tokens] for content in wanted], dtype=torch.long)
 
     negatives = [(i, content) for i, pair in enumerate(case_set.pairs) for content in pair.negatives]
     return similarity.PairStates(
@@ -304,16 +312,14 @@ def _twin(
     model = adapter.twin(config.seed * 100_003 + k, keep_embeddings=kind == "twin_embeddings")
     frames = list[pd.DataFrame]()
     pair_sets = [one for one in unit.sets if isinstance(one, PairSet)]
-    for special in sorted({one.special_tokens for one in pair_sets}):
-        alike = [one for one in pair_sets if one.special_tokens == special]
-        for one, states in zip(alike, read_pairs(model, alike, config.batch_tokens, None), strict=True):
-            scores = {"paper_score_centred": similarity.score_by_layer(states)}
-            if len(states.negative_of):
-                scores["negative_margin"] = similarity.margin_by_layer(states)
-            for measure, score in scores.items():
-                frame = similarity.set_level_rows(one.experiment, one.variant, measure, kind, score)
-                frame["seed"] = k
-                frames.append(frame)
+    for one, states in zip(pair_sets, read_pairs(model, pair_sets, config.batch_tokens, None), strict=True):
+        scores = {"paper_score_centred": similarity.score_by_layer(states)}
+        if len(states.negative_of):
+            scores["negative_margin"] = similarity.margin_by_layer(states)
+        for measure, score in scores.items():
+            frame = similarity.set_level_rows(one.experiment, one.variant, measure, kind, score)
+            frame["seed"] = k
+            frames.append(frame)
     progress(n_contents([replace(unit, sets=tuple(pair_sets))]))
     for lens_set in (one for one in unit.sets if isinstance(one, LensSet)):
         assert tokens is not None
