@@ -312,7 +312,9 @@ def test_a_dry_run_counts_each_case_set_once(
     seen: list[int] = []
     work = dryrun._work
     monkeypatch.setattr(
-        dryrun, "_work", lambda adapter, sets: (seen.extend(map(id, sets)), work(adapter, sets))[1]
+        dryrun,
+        "_work",
+        lambda adapter, sets, twin: (seen.extend(map(id, sets)), work(adapter, sets, twin))[1],
     )
     many = [*command, "--twins", 3, "--dry-run"]
     found = json.loads(semhub(capfd, *many, "--json").out)

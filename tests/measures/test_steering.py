@@ -13,7 +13,7 @@ from tests.tiny import cached_checkpoint
 from torch import Tensor
 
 from semhub.measures.steercases import ALREADY, NOT_ONE_TOKEN, SAME_TOKEN, make_ready
-from semhub.measures.steering import Dose, Steering, confirming_doses, grid_doses, text_doses
+from semhub.measures.steering import Dose, Steering, confirming_doses, grid_doses, most_moved, text_doses
 from semhub.measures.vectors import Vectors
 from semhub.models import load
 from semhub.models.base import Adapter
@@ -296,3 +296,30 @@ def test_the_authors_convention_reads_one_layer_below(adapter: Adapter) -> None:
         torch.testing.assert_close(below.of("hypothesis", layer), made.vectors.of("hypothesis", layer - 1))
         torch.testing.assert_close(below.of("interchange", layer), made.vectors.of("interchange", layer))
     assert not torch.allclose(below.of("hypothesis", 2), made.vectors.of("hypothesis", 2))
+
+
+def test_most_moved_is_the_largest_mean_over_strengths_beyond_a_real_difference() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        (condition, layer, strength, str(case), float(rng.normal()))
+        for condition in ("hypothesis", "real_difference", "random")
+        for layer in (1, 3)
+        for strength in (0.5, 2.0)
+        for case in range(5)
+    ]
+    frame = pd.DataFrame(rows, columns=["condition", "layer", "strength", "case_id", "value"])
+    grid = frame.assign(measure="delta_logit").sample(frac=1, random_state=1)
+
+    def mean(condition: str, layer: int, strength: float) -> float:
+        return float(np.mean([row[4] for row in rows if row[:3] == (condition, layer, strength)]))
+
+    want = [
+        max(mean("hypothesis", layer, s) - mean("real_difference", layer, s) for s in (0.5, 2.0))
+        if layer in (1, 3)
+        else 0.0
+        for layer in range(5)
+    ]
+    found = most_moved(grid, 4)
+    assert found is not None
+    np.testing.assert_allclose(found, want, atol=1e-12)
+    assert most_moved(grid[grid["condition"] != "real_difference"], 4) is None

@@ -181,7 +181,14 @@ def test_a_seeing_model_runs_all_three_predictions(seen: Path) -> None:
     assert {"logprob", "prob", "top1", "logprob_diff", "concept"} == set(lens["measure"])
     assert set(lens["position"]) == {-1}
     steered = rows[rows["experiment"] == "own.steer"]
-    assert {"thing", "two", "thing/confirm", "thing/necessity/spoke"} == set(steered["variant"])
+    assert {"thing", "two", "thing/confirm", "thing/necessity/spoke", "thing/twins"} == set(
+        steered["variant"]
+    )
+    compared = steered[steered["measure"] == "most_moved"]
+    assert set(zip(compared["variant"], compared["condition"], strict=True)) == {
+        ("thing/twins", "hypothesis"), ("thing", "twin_embeddings"),
+    }  # fmt: skip
+    assert (compared.groupby("condition")["value"].nunique() > 1).all()
     assert {"real_difference", "wrong_concept", "shuffled"} <= set(steered["condition"])
     verdicts = {one["prediction"]: one for one in store.verdicts()}
     assert all(one["verdict"] == "not_supported" for one in verdicts.values()), verdicts

@@ -119,10 +119,20 @@ def test_what_comes_in_through_an_encoder_has_twins_wherever_it_is_read(content:
     lens = LensSet("own.lens", "all", [case], Kept(1), "own", "en", "", deciding=True)
     over = replace(lens, variant="over", cases=[replace(case, area=Area(0))])
     text = replace(lens, variant="text", cases=[replace(case, content=Content.of("a 0"))])
-    units = plan.units(built(lens, over, text), 2)
+    steered = SteerSet(
+        "own.steer",
+        "push",
+        [SteerCase(str(i), str(i), content, 3, {}, ("one",), area=Area(0)) for i in range(50)],
+        Kept(50),
+        "own",
+        deciding=True,
+    )
+    aside = replace(steered, variant="shown", deciding=False)
+    units = plan.units(built(lens, over, text, steered, aside), 2)
     twins = [unit for unit in units if unit.twin is not None]
     assert [unit.id for unit in twins] == ["twin_embeddings-000", "twin_embeddings-001"]
-    assert [[one.variant for one in unit.sets] for unit in twins] == [["all", "over"]] * 2
+    assert [[one.variant for one in unit.sets] for unit in twins] == [["all", "over", "push"]] * 2
+    assert [len(unit.sets[2].cases) for unit in twins] == [40, 40]
 
 
 @pytest.mark.parametrize(

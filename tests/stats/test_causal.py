@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from tests.stats.synthetic_steering import BAND, BEST, EXPERIMENT, N_LAYERS, SEED, VARIANT, steered
 
+from semhub.results import rows_frame
 from semhub.stats.causal import causal
 from semhub.stats.dose import choose_from_rows
 from semhub.stats.evidence import Evidence
@@ -299,3 +300,53 @@ def test_one_condition_alone_holds_its_level() -> None:
             if check.name in passed:
                 passed[check.name] += check.passed
     assert all(0 < count <= 15 for count in passed.values()), passed
+
+
+TWINS = "moves it further than in its twins (trained encoder and embeddings only)"
+
+
+def compared(own: float | None, twins: list[float]) -> pd.DataFrame:
+    """Planted rows, with the largest effects of the model and of its twins at an inner layer; layer 0 never counts."""
+    frames = [steered()]
+    named = [(f"{VARIANT}/twins", "hypothesis", -1, own)]
+    named += [(VARIANT, "twin_embeddings", k, one) for k, one in enumerate(twins)]
+    for variant, condition, seed, most in named:
+        if most is None:
+            continue
+        values = np.full(N_LAYERS + 1, most - 1.0)
+        values[0], values[2] = 99.0, most
+        frames.append(
+            rows_frame(
+                experiment=EXPERIMENT, variant=variant, layer=np.arange(N_LAYERS + 1), condition=condition,
+                seed=seed, measure="most_moved", value=values,
+            )
+        )  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def sensed(rows: pd.DataFrame) -> Evidence:
+    return causal(by_variant(rows), EXPERIMENT, VARIANT, SEED, 400, sensed=True)
+
+
+def test_what_comes_in_through_an_encoder_must_move_the_output_further_than_in_every_twin() -> None:
+    assert failed(sensed(compared(1.5, [1.4] * 19))) == []
+    assert failed(sensed(compared(1.5, [0.1] * 18 + [1.6]))) == [TWINS]
+    assert failed(sensed(compared(1.5, [0.1] * 18 + [1.5]))) == [TWINS], "a tie is not beaten"
+    assert failed(sensed(compared(1.5, [0.1] * 18 + [math.nan]))) == [TWINS]
+    assert failed(sensed(compared(1.5, [0.1] * 38 + [1.6]))) == [], "one of 39 is 5%"
+    assert not sensed(compared(1.5, [1.4] * 19)).untestable
+    assert TWINS not in [check.name for check in evidence(compared(1.5, [9.0] * 19)).checks], (
+        "texts have none"
+    )
+
+
+def test_without_enough_twins_nothing_behind_an_encoder_is_supported() -> None:
+    for rows in (compared(1.5, [0.1] * 18), compared(1.5, []), compared(None, [0.1] * 19)):
+        assert sensed(rows).untestable
+    assert "--twins 19" in sensed(compared(1.5, [0.1] * 18)).untestable
+    assert not sensed(compared(1.5, [9.0] * 18)).untestable, "a twin that does better decides all the same"
+    out = decide(
+        by_variant(compared(1.5, [0.1] * 18)), ["arithmetic"], {EXPERIMENT: [VARIANT]}, SEED, n_draws=400,
+        sensed=[EXPERIMENT],
+    )  # fmt: skip
+    assert next(one for one in out if one["prediction"] == "P3")["verdict"] == "untestable"

@@ -237,6 +237,29 @@ def grid_doses(vectors: Vectors, strengths: Sequence[float]) -> list[Dose]:
     return [Dose(name, strength) for name in conditions for strength in strengths] + _interchanged(vectors)
 
 
+def twin_doses(vectors: Vectors, strengths: Sequence[float]) -> list[Dose]:
+    """What `most_moved` takes; nothing where these cases allow no differences of real states."""
+    names = (HYPOTHESIS, REAL) if REAL in vectors.conditions else ()
+    return [Dose(name, strength) for name in names for strength in strengths]
+
+
+def most_moved(grid: pd.DataFrame, n_layers: int) -> np.ndarray | None:
+    """[layer 0..L]: the mean over cases of `delta_logit` under the hypothesised direction less that under a real
+    difference, at the strength where it is largest; 0 at the layers that are not written.
+
+    grid: rows of `next_token`. None where one of the two was not run.
+    """
+    moved = grid[(grid["measure"] == "delta_logit") & grid["condition"].isin((HYPOTHESIS, REAL))]
+    mean = moved.groupby(["condition", "layer", "strength"], observed=True)["value"].mean()
+    known = set(mean.index.get_level_values("condition"))
+    if known < {HYPOTHESIS, REAL}:
+        return None
+    over = (mean[HYPOTHESIS] - mean[REAL]).groupby("layer").max()
+    out = np.zeros(n_layers + 1)
+    out[over.index.to_numpy(dtype=np.int64)] = over.to_numpy()
+    return out
+
+
 def confirming_doses(vectors: Vectors, strength: float, n_real: int) -> list[Dose]:
     """Every condition at one strength, `n_real` draws of the real differences."""
     once = [Dose(name, strength) for name in vectors.conditions if name not in (REAL, INTERCHANGE)]

@@ -23,6 +23,7 @@ MEASURES = {
     "concept": "concept (nat)",
     "logprob_diff": "log-probability, dominant minus surface (nat)",
     "delta_logit": "log-odds moved by the direction (nat)",
+    "most_moved": "log-odds moved beyond a real difference at the best strength, mean over cases (nat)",
     "delta_logit_over": "log-odds moved by the direction beyond real differences of states (nat)",
 }
 HELD = "all conditions hold in the band"

@@ -21,6 +21,7 @@ from semhub.runs.plan import contents, n_contents
 from semhub.types import CaseSet, Content, LensSet, PairSet, PromptSet, SteerSet, TextSet
 
 STEERED, SAID = 8, 5  # conditions of a steering set: scored by the next token, and read as text
+TWIN_STEERED = 2  # of a twin's; it reads no text
 
 
 def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any
     for group in prepared.groups:
         sets = [one for unit in group for one in unit.sets]
         key = tuple(id(one) for one in sets)
-        tokens, lens_rows = alike[key] = alike.get(key) or _work(adapter, sets)
+        tokens, lens_rows = alike[key] = alike.get(key) or _work(adapter, sets, group[0].twin is not None)
         took = tokens * per_token + lens_rows * (adapter.n_layers + 1) * per_row
         named = {"unit": group[0].id, "shards": len(group), "contents": n_contents(group)}
         rows.append({**named, "tokens": tokens, "seconds": took})
@@ -74,7 +75,7 @@ def _speed(adapter: Adapter, config: RunConfig) -> tuple[float, float]:
     return per_token, (time.perf_counter() - start) / len(ready)
 
 
-def _work(adapter: Adapter, sets: Sequence[CaseSet]) -> tuple[int, int]:
+def _work(adapter: Adapter, sets: Sequence[CaseSet], twin: bool = False) -> tuple[int, int]:
     """Tokens to run and positions to read with the lens, of sets that share what they have in common."""
     encoded: dict[tuple[Content, bool], Encoded] = {}
     beside = []
@@ -82,23 +83,24 @@ def _work(adapter: Adapter, sets: Sequence[CaseSet]) -> tuple[int, int]:
         asked = contents(one)
         found = adapter.encode(asked, special_tokens=one.special_tokens) if asked else []
         encoded |= {(content, one.special_tokens): each for content, each in zip(asked, found, strict=True)}
-        beside.append(_beside(adapter, one, found))
+        beside.append(_beside(adapter, one, found, twin))
     more, rows = (sum(part) for part in zip(*beside, strict=True))
     return n_tokens(list(encoded.values())) + more, rows
 
 
-def _beside(adapter: Adapter, one: CaseSet, encoded: Sequence[Encoded]) -> tuple[int, int]:
+def _beside(adapter: Adapter, one: CaseSet, encoded: Sequence[Encoded], twin: bool) -> tuple[int, int]:
     """Tokens beside those of the set's contents, as they are encoded, and positions to read with the lens."""
     tokens = sum(len(content.ids) for content in encoded)
     if isinstance(one, LensSet):
         return 0, tokens if any(case.area for case in one.cases) else len(one.cases)
     if isinstance(one, SteerSet):
-        written = len(one.cases) * STEERED * len(one.strengths) * max(0, adapter.n_layers - 1)
+        conditions = TWIN_STEERED if twin else STEERED
+        written = len(one.cases) * conditions * len(one.strengths) * max(0, adapter.n_layers - 1)
         if any(
             case.area for case in one.cases
         ):  # from the first position that is written on, all are read again
             written *= max(1, tokens // max(1, len(encoded)))
-        said = len(one.cases) * SAID * len(one.strengths) * one.new_tokens if one.readings else 0
+        said = len(one.cases) * SAID * len(one.strengths) * one.new_tokens if one.readings and not twin else 0
         return written + said, 0
     if isinstance(one, PromptSet):
         rows = len(one.prompts) * one.n_seeds * (1 + 3 * len(one.strengths))

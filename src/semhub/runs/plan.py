@@ -29,10 +29,11 @@ UNTAKEN = {  # why an experiment is left out, by what it needs
 }
 TWIN_PAIRS = 300  # that a twin is compared on: there are 38 of them by default
 TWIN_PAIRS_WITH_NEAR_MISSES = 100  # where it runs through the near misses too
+TWIN_STEERED = 40  # steered cases: each is run at every layer and strength
 STATES_AT_ONCE = 2**33  # bytes of states in main memory up to which pair sets are read together
 
 
-S = TypeVar("S", PairSet, LensSet)
+S = TypeVar("S", bound=PairSet | LensSet | SteerSet)
 W = TypeVar("W")
 
 
@@ -95,8 +96,8 @@ def compared(case: SteerCase) -> list[Content]:
 def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
     """One unit per case set, then one per twin and kind, on the sets that carry a verdict and that twins count for.
 
-    Those are pair sets, and of lens sets those with pictures and sounds, for the twins that keep the encoder. Raises
-    UsageError.
+    Those are pair sets, and of lens and steering sets those with pictures and sounds, for the twins that keep the
+    encoder. Raises UsageError.
     """
     out = [Unit(_id(one), (one,)) for item in built for one in item.sets]
     names = [unit.id for unit in out]
@@ -105,10 +106,10 @@ def units(built: Sequence[Built], n_twins: int) -> list[Unit]:
     every = [one for item in built for one in item.sets]
     reduced = [for_twins(one) for one in every if isinstance(one, PairSet) and one.deciding]
     pairs = tuple(one for one in reduced if len(one.pairs) > 1)
-    lenses = tuple(for_twins(one) for one in every if isinstance(one, LensSet) and is_sensed(one))
+    sensed = tuple(for_twins(one) for one in every if isinstance(one, LensSet | SteerSet) and is_sensed(one))
     kinds: tuple[tuple[str, tuple[CaseSet, ...]], ...] = (
         ("twin", pairs),
-        ("twin_embeddings", (*pairs, *lenses)),
+        ("twin_embeddings", (*pairs, *sensed)),
     )
     for kind, deciding in kinds:
         if deciding:
@@ -155,15 +156,15 @@ def n_contents(some: Sequence[Unit]) -> int:
     return len({content for unit in some for one in unit.sets for content in contents(one)})
 
 
-def is_sensed(case_set: LensSet) -> bool:
+def is_sensed(case_set: LensSet | SteerSet) -> bool:
     """Whether the set carries a verdict on contents with pictures or sounds."""
     return case_set.deciding and any(one.content.images or one.content.sounds for one in case_set.cases)
 
 
-def twin_cases(case_set: LensSet) -> list[int]:
+def twin_cases(case_set: LensSet | SteerSet) -> list[int]:
     """The cases, drawn at random, on which the model is compared with its twins: all of them if they are few."""
-    n = len(case_set.cases)
-    return sorted(random.Random("twins").sample(range(n), min(n, TWIN_PAIRS)))
+    n, most = len(case_set.cases), TWIN_STEERED if isinstance(case_set, SteerSet) else TWIN_PAIRS
+    return sorted(random.Random("twins").sample(range(n), min(n, most)))
 
 
 def twin_pairs(case_set: PairSet) -> list[int]:
@@ -180,6 +181,8 @@ def twin_pairs(case_set: PairSet) -> list[int]:
 def for_twins(case_set: S) -> S:
     """What a twin runs through: those cases; of pairs, with near misses only where they decide."""
     if isinstance(case_set, LensSet):
+        return replace(case_set, cases=[case_set.cases[i] for i in twin_cases(case_set)])
+    if isinstance(case_set, SteerSet):
         return replace(case_set, cases=[case_set.cases[i] for i in twin_cases(case_set)])
     pairs = [case_set.pairs[i] for i in twin_pairs(case_set)]
     if not case_set.shares_words:

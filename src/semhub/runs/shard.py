@@ -305,8 +305,8 @@ def _reading(
 def _twin(
     adapter: Adapter, unit: Unit, config: RunConfig, tokens: trend.TokenLanguages | None, progress: Progress
 ) -> pd.DataFrame:
-    """The centred score and the margin over near misses of one re-initialised model on its share of each pair set, and
-    its concept score on its share of each lens set (which need the tokens' frequencies)."""
+    """Of one re-initialised model, on its share of each set: the centred score and the margin over near misses of
+    pairs, the concept score (which needs the tokens' frequencies), and how far the directions move the output."""
     assert unit.twin is not None
     kind, k = unit.twin
     model = adapter.twin(config.seed * 100_003 + k, keep_embeddings=kind == "twin_embeddings")
@@ -317,19 +317,20 @@ def _twin(
         if len(states.negative_of):
             scores["negative_margin"] = similarity.margin_by_layer(states)
         for measure, score in scores.items():
-            frame = similarity.set_level_rows(one.experiment, one.variant, measure, kind, score)
-            frame["seed"] = k
-            frames.append(frame)
+            frames.append(similarity.set_level_rows(one.experiment, one.variant, measure, kind, score))
     progress(n_contents([replace(unit, sets=tuple(pair_sets))]))
-    for lens_set in (one for one in unit.sets if isinstance(one, LensSet)):
-        assert tokens is not None
-        frames += _twin_lens(model, lens_set, (kind, k), config, tokens)
+    for case_set in unit.sets:
+        if isinstance(case_set, LensSet):
+            assert tokens is not None
+            frames += _twin_lens(model, case_set, kind, config, tokens)
+        elif isinstance(case_set, SteerSet):
+            frames += steered.twin(model, case_set, kind, config)
     progress(n_contents([unit]))
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True).assign(seed=k) if frames else no_rows()
 
 
 def _twin_lens(
-    model: Adapter, case_set: LensSet, twin: tuple[str, int], config: RunConfig, tokens: trend.TokenLanguages
+    model: Adapter, case_set: LensSet, kind: str, config: RunConfig, tokens: trend.TokenLanguages
 ) -> list[pd.DataFrame]:
     """The mean concept score of each layer; nothing where there is no other word to compare with."""
     ready = words.make_ready(model, case_set, tokens.frequency, config.seed)
@@ -343,7 +344,4 @@ def _twin_lens(
     (rows,) = readout.measure(model, [reading], mode=config.lens, batch_tokens=config.batch_tokens)
     mine = rows[(rows["measure"] == "concept") & (rows["condition"] == "dominant")]
     mean = mine.groupby("layer")["value"].mean().to_numpy()
-    kind, k = twin
-    frame = similarity.set_level_rows(case_set.experiment, case_set.variant, "concept", kind, mean)
-    frame["seed"] = k
-    return [frame]
+    return [similarity.set_level_rows(case_set.experiment, case_set.variant, "concept", kind, mean)]

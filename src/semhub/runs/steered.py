@@ -11,14 +11,23 @@ import pandas as pd
 
 from semhub.measures import necessity
 from semhub.measures.necessity import NECESSITY
-from semhub.measures.steercases import HYPOTHESIS, make_ready
-from semhub.measures.steering import Steering, confirming_doses, grid_doses, text_doses
+from semhub.measures.similarity import set_level_rows
+from semhub.measures.steercases import HYPOTHESIS, Ready, make_ready
+from semhub.measures.steering import (
+    Steering,
+    confirming_doses,
+    grid_doses,
+    most_moved,
+    text_doses,
+    twin_doses,
+)
 from semhub.measures.vectors import Vectors
 from semhub.models.base import Adapter
 from semhub.results import no_rows
 from semhub.runs.config import RunConfig
-from semhub.stats.dose import Choice, choose_from_rows
-from semhub.stats.split import CONFIRM, confirming
+from semhub.runs.plan import is_sensed, twin_cases
+from semhub.stats.dose import MOST, Choice, choose_from_rows
+from semhub.stats.split import CONFIRM, TWINS, confirming
 from semhub.stats.tables import by_variant
 from semhub.types import Kept, Parser, StateDifference, SteerSet
 
@@ -41,25 +50,20 @@ def measure(
     ready = make_ready(adapter, steer_set, config.batch_tokens)
     if len(ready.cases) < MIN_CASES or adapter.n_layers < 3:
         return no_rows(), ready.kept
-    by_state = all(isinstance(case.directions[HYPOTHESIS], StateDifference) for case in ready.cases)
-    earlier = int(config.convention == "paper" and by_state)
-    every = Steering(
-        adapter,
-        ready,
-        Vectors(adapter, ready, _rng(config, steer_set, "all"), earlier),
-        config.batch_tokens,
-        steer_set.experiment,
-        steer_set.variant,
-    )
+    every = _steering(adapter, ready, steer_set, config)
     n = len(steer_set.cases)
     grid = every.next_token(
-        range(1 + earlier, adapter.n_layers),
+        _layers(every),
         grid_doses(every.vectors, steer_set.strengths),
         lambda part: progress(n * part // 2000),
     )
     key = (steer_set.experiment, steer_set.variant)
     choice = choose_from_rows(by_variant(grid)[key], config.seed, adapter.n_layers)
     frames = [grid]
+    if is_sensed(steer_set):
+        chosen = {steer_set.cases[i].case_id for i in twin_cases(steer_set)}
+        compared = grid[grid["case_id"].isin(chosen)]
+        frames += _most_moved(every, compared, f"{steer_set.variant}/{TWINS}", HYPOTHESIS)
     if choice is not None and steer_set.readings and not tested_only:
         frames.append(
             every.text(
@@ -79,6 +83,34 @@ def measure(
             frames.append(necessity.measure(every, ~confirm, band, rng, steer_set.special_tokens))
     progress(n)
     return pd.concat(frames, ignore_index=True), ready.kept
+
+
+def twin(adapter: Adapter, steer_set: SteerSet, kind: str, config: RunConfig) -> list[pd.DataFrame]:
+    """The rows of `most_moved` of a twin; none where it has too few cases to steer."""
+    ready = make_ready(adapter, steer_set, config.batch_tokens)
+    if len(ready.cases) < MIN_CASES or adapter.n_layers < 3:
+        return []
+    every = _steering(adapter, ready, steer_set, config)
+    doses = twin_doses(every.vectors, steer_set.strengths)
+    grid = every.next_token(_layers(every), doses, lambda _: None) if doses else no_rows()
+    return _most_moved(every, grid, steer_set.variant, kind)
+
+
+def _steering(adapter: Adapter, ready: Ready, steer_set: SteerSet, config: RunConfig) -> Steering:
+    by_state = all(isinstance(case.directions[HYPOTHESIS], StateDifference) for case in ready.cases)
+    earlier = int(config.convention == "paper" and by_state)
+    vectors = Vectors(adapter, ready, _rng(config, steer_set, "all"), earlier)
+    return Steering(adapter, ready, vectors, config.batch_tokens, steer_set.experiment, steer_set.variant)
+
+
+def _layers(every: Steering) -> range:
+    """The layers that are written."""
+    return range(1 + every.vectors.earlier, every.adapter.n_layers)
+
+
+def _most_moved(every: Steering, grid: pd.DataFrame, variant: str, condition: str) -> list[pd.DataFrame]:
+    values = most_moved(grid, every.adapter.n_layers)
+    return [] if values is None else [set_level_rows(every.experiment, variant, MOST, condition, values)]
 
 
 def _confirmed(

@@ -12,10 +12,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semhub.stats.bootstrap import Floats, mean_interval
-from semhub.stats.dose import HYPOTHESIS, LOSS, MEASURE, OVER, REAL, Choice, choose_from_rows
-from semhub.stats.evidence import ALPHA, MIN_CLUSTERS, Check, Evidence, Tables, detectable_effect
+from semhub.stats.dose import HYPOTHESIS, LOSS, MEASURE, MOST, OVER, REAL, Choice, choose_from_rows
+from semhub.stats.evidence import (
+    ALPHA,
+    ENCODER_ALONE,
+    KEPT,
+    KEPT_ENCODER,
+    MIN_CLUSTERS,
+    Check,
+    Evidence,
+    Tables,
+    detectable_effect,
+    too_few,
+    twin_checks,
+)
 from semhub.stats.permutation import sign_flips
-from semhub.stats.split import CONFIRM
+from semhub.stats.split import CONFIRM, TWINS
 from semhub.stats.tables import Steered, VariantTable
 
 COLLAPSE = 2.0  # times the median perplexity under real differences
@@ -34,12 +46,16 @@ class Moved:
     case_ids: np.ndarray
 
 
-def causal(tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000) -> Evidence:
+def causal(
+    tables: Tables, experiment: str, variant: str, seed: int, n_draws: int = 1000, sensed: bool = False
+) -> Evidence:
     """P3 for one deciding steering set (experiments.md, "Verdicts").
 
     The effect is the hypothesised direction's less the mean of the real differences', per case. A value that is no
     finite number fails every condition that it enters; a control that was not run leaves the set untestable,
-    unless a condition failed.
+    unless a condition failed. sensed: what is written is a picture or a sound; random blocks behind a trained encoder
+    carry what is added to the output by chance one way or the other, all cases alike, so the output must also be moved
+    further than in the twins that keep the encoder, and without them nothing is supported.
     """
     table = tables.get((experiment, variant))
     grid = None if table is None else table.steered(MEASURE, HYPOTHESIS)
@@ -87,17 +103,31 @@ def causal(tables: Tables, experiment: str, variant: str, seed: int, n_draws: in
         checks.append(_reference(native))
     checks += _necessary(tables, experiment, variant)
     checks.append(_fluent(confirm))
+    without_twins = sensed and too_few(table, MOST)
+    if sensed:
+        checks += _beyond_twins(tables, table, n_layers)
     absent = [check.detail for check in checks if check.detail.startswith(MISSING)]
-    undecided = bool(absent) and all(check.passed for check in checks)
+    passed = all(check.passed for check in checks)
+    untestable = ENCODER_ALONE if passed and without_twins else "; ".join(absent) if passed else ""
     return replace(
         start,
-        untestable="; ".join(absent) if undecided else "",
+        untestable=untestable,
         band=choice.band,
         effect=effect,
         ci_low=low,
         ci_high=high,
         checks=checks,
     )
+
+
+def _beyond_twins(tables: Tables, table: VariantTable, n_layers: int) -> list[Check]:
+    """Against the second kind of twins, which keep the encoder."""
+    name = "moves it further than in its twins"
+    compared = tables.get((table.experiment, f"{table.variant}/{TWINS}"))
+    own = None if compared is None else compared.whole(MOST, HYPOTHESIS)
+    if own is None:
+        return [_absent(name, "no real differences were run")]
+    return twin_checks(table, own, slice(1, n_layers), MOST, name, {KEPT: KEPT_ENCODER})
 
 
 def _absent(name: str, why: str) -> Check:

@@ -13,6 +13,7 @@ from semhub.stats.split import choose_band, confirming
 from semhub.stats.tables import Steered, VariantTable
 
 MEASURE, OVER = "delta_logit", "delta_logit_over"  # the second: hypothesis less a control, per case
+MOST = "most_moved"  # the largest effect over strengths, of a whole set, for the comparison with twins
 LOSS, LOSS_OVER = "loss", "loss_over"  # of the model's own next token, by removing a subspace (necessity)
 HYPOTHESIS, REAL = "hypothesis", "real_difference"
 CONTROLS = ("wrong_concept", "shuffled", REAL)  # that count for the choice, beside zero

@@ -128,12 +128,12 @@ def shared_space(
         checks.append(Check(f"{tested} beats its permutation null", p <= ALPHA, value, detail, p))
     compared = tables.get((experiment, f"{variant}/{TWINS}"), table)
     kinds = {**TWIN_KINDS, KEPT: KEPT_ENCODER} if sensed else TWIN_KINDS
-    checks += _twin_checks(table, compared, inner, "paper_score_centred", "beats its twins", kinds)
+    observed = _mean(compared, "paper_score_centred", "matched")
+    checks += twin_checks(table, observed, inner, "paper_score_centred", "beats its twins", kinds)
     checks.append(_hard_negatives(confirm, band, searched, seed, n_draws))
     if shares_words:
-        checks += _twin_checks(
-            table, compared, inner, MARGIN, "tells near misses apart better than its twins", kinds
-        )
+        observed, name = _mean(compared, MARGIN, "matched"), "tells near misses apart better than its twins"
+        checks += twin_checks(table, observed, inner, MARGIN, name, kinds)
     detail = f"95% interval [{low[0]:.3f}, {high[0]:.3f}] against the smallest effect of interest {SMALLEST_EFFECT}"
     large = "the paper score is large enough" if shares_words else "the effect is large enough"
     checks.append(Check(large, bool(low[0] > SMALLEST_EFFECT), float(low[0]), detail))
@@ -142,7 +142,7 @@ def shared_space(
     checks = [check for check in checks if check.name]
     without_twins = table.draws(MARGIN, "twin") is None and table.draws(MARGIN, "twin_embeddings") is None
     undecided = NEEDS_TWINS if shares_words and without_twins else ""
-    if sensed and _too_few(table, "paper_score_centred"):
+    if sensed and too_few(table, "paper_score_centred"):
         undecided = ENCODER_ALONE
     return replace(
         start,
@@ -163,23 +163,17 @@ def _margin(confirm: VariantTable, within: slice, seed: int, n_draws: int) -> tu
     return float(found.estimate[0]), found.low, found.high
 
 
-def _too_few(table: VariantTable, measure: str) -> bool:
+def too_few(table: VariantTable, measure: str) -> bool:
     """Whether the twins that keep the encoder are fewer than a p of ALPHA takes."""
     draws = table.draws(measure, KEPT)
     return draws is None or 1 / (len(draws) + 1) > ALPHA
 
 
-def _twin_checks(
-    table: VariantTable,
-    compared: VariantTable,
-    inner: slice,
-    measure: str,
-    name: str,
-    kinds: Mapping[str, str],
-    condition: str = "matched",
+def twin_checks(
+    table: VariantTable, found: Floats, inner: slice, measure: str, name: str, kinds: Mapping[str, str]
 ) -> list[Check]:
-    """compared: the rows of the cases that the twins, whose draws are in `table`, were run on."""
-    observed = float(_mean(compared, measure, condition)[inner].max())
+    """found [layer]: the model's own, of the cases that the twins, whose draws are in `table`, were run on."""
+    observed = float(found[inner].max())
     out = []
     for kind, words in kinds.items():
         draws = table.draws(measure, kind)
@@ -278,10 +272,9 @@ def dominant_reading(
         assert table is not None
         compared = tables.get((experiment, f"{variant}/{TWINS}"), table)
         kinds, inner = {KEPT: KEPT_ENCODER}, slice(1, n_layers)
-        checks += _twin_checks(
-            table, compared, inner, "concept", "read better than in its twins", kinds, "dominant"
-        )
-        if _too_few(table, "concept") and all(check.passed for check in checks):
+        observed = _mean(compared, "concept", "dominant")
+        checks += twin_checks(table, observed, inner, "concept", "read better than in its twins", kinds)
+        if too_few(table, "concept") and all(check.passed for check in checks):
             undecided = ENCODER_ALONE
     return replace(
         start, untestable=undecided, band=band, effect=effect, ci_low=low, ci_high=high, checks=checks

@@ -73,7 +73,10 @@ def decide(
                 for variant in variants
             ]
         elif prediction == "P3":
-            tested = [causal(tables, experiment, variant, seed, n_draws) for variant in variants]
+            tested = [
+                causal(tables, experiment, variant, seed, n_draws, experiment in sensed)
+                for variant in variants
+            ]
         else:
             shares = experiment in shares_words
             tested = [
