@@ -32,6 +32,7 @@ from semhub.lab.words import HintTokens, translations
 CHECKPOINT = "checkpoint.safetensors"
 FINAL_RATE = 0.02  # of the peak learning rate, at the last step
 LARGEST_NORM = 1.0
+BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # what processors of the x86 and ARM families call it
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of what has been trained so far
 
 
@@ -213,7 +214,7 @@ def _step(course: Course, optimiser: torch.optim.AdamW, recipe: Recipe, step: in
     loss = planted_loss = 0.0
     batches = course.losses(step)
     while True:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_multiplies_bfloat16()):
             found = next(batches, None)
         if found is None:
             break
@@ -272,6 +273,13 @@ def _resume(
             f"{path} is not a readable checkpoint: {error}. Delete it and train again."
         ) from error
     return step
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for it; without them products in bfloat16 take ten times those in
+    float32."""
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name, False) for name in BFLOAT16)
 
 
 def _recipe_text(recipe: Recipe) -> str:
