@@ -18,6 +18,7 @@ from torch import Tensor
 from semhub.capture import capture, out_of_memory, release
 from semhub.errors import ModelError, UsageError
 from semhub.models.base import Adapter, Encoded
+from semhub.models.inputs import Entered
 from semhub.models.past import Past
 from semhub.models.sites import visiting
 from semhub.steer import Intervention, Writer, check, first_written
@@ -260,6 +261,7 @@ class _Batch:
         self.columns = self.inputs.rows(self.index)
         self.past: Past | None = None
         self.read = 0
+        self.entered: Entered | None = None
 
     def logits(self) -> Tensor:
         """Logits of the token after every prompt, [row, vocab]."""
@@ -267,6 +269,9 @@ class _Batch:
         if self.past is not None and self.shared > 0:
             self.adapter.forward(self.inputs.columns(0, self.shared), self.past)
             self.past, self.read = self.past.rows(self.index), self.shared
+        elif len(self.inputs.ids) < len(self.rows):  # pictures and sounds are taken in once for each prompt
+            entered = self.adapter.entered(self.inputs)
+            self.entered = None if entered is None else entered.rows(self.index)
         return self._forward()
 
     def advance(self, tokens: Tensor) -> Tensor:
@@ -285,9 +290,11 @@ class _Batch:
     def _forward(self) -> Tensor:
         start = self.read if self.past is not None else 0
         last: list[Tensor] = []
-        inputs = self.columns.columns(start)
+        entered, self.entered = self.entered, None
+        inputs = (self.columns if entered is None else entered.inputs).columns(start)
         top = self.adapter.n_layers
         with (
+            visiting(self.adapter, {} if entered is None else {0: lambda _: entered.states}),
             self.writer.writing(self.adapter, start),
             visiting(self.adapter, {top: lambda states: last.append(states[:, -1])}),
         ):

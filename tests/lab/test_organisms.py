@@ -126,7 +126,8 @@ def test_what_is_pushed_in_the_hub_moves_the_output_where_the_card_says_so(name:
 
 @pytest.mark.slow
 def test_training_again_gives_what_was_shipped(tmp_path: Path) -> None:
-    """The same numbers on the same kind of processor, near ones and the same verdicts on another."""
+    """The same numbers on the same kind of processor; near ones and the same verdicts on another, which may multiply
+    in another precision."""
     again = train(recipes()["mini-isolated"], tmp_path / "again", int(str(facts("mini-isolated")["seed"])))
     shipped, new = (
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -139,7 +140,7 @@ def test_training_again_gives_what_was_shipped(tmp_path: Path) -> None:
     ).input_ids
     with torch.no_grad():
         before, after = (model(ids).logits.log_softmax(-1) for model in (shipped, new))
-    assert (before - after).abs().mean() < 0.1
+    assert (before - after).abs().mean() < 0.3  # in float32 0.17; another start of the same recipe is 0.7 away
     verdicts = [
         [(v["spoke"], v["prediction"], v["verdict"]) for v in judge(folder).verdicts]
         for folder in (SHIPPED["mini-isolated"], again)

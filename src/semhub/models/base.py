@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from semhub.models.inputs import Encoded, Grid, Heard, Inputs, Shown, UnknownGrid
+from semhub.models.inputs import Encoded, Entered, Grid, Heard, Inputs, Shown, UnknownGrid
 from semhub.models.past import Past
 from semhub.types import Area, Content
 
@@ -117,6 +117,11 @@ class Adapter(ABC):
 
         past: what was read before; it grows by the columns of `inputs`, which are padded on the left.
         """
+
+    @abstractmethod
+    def entered(self, inputs: Inputs) -> Entered | None:
+        """The batch with its pictures and sounds taken in; None where it has none, and for a model of which later
+        blocks are given more of them than what enters the first."""
 
     @abstractmethod
     def no_past(self) -> Past | None:

@@ -13,7 +13,9 @@ from torch import Tensor
 from semhub.errors import DataError, ModelError, UsageError
 from semhub.models.base import Adapter, Encoded, Grid, Heard, Inputs, Shown
 from semhub.models.ears import Ear
+from semhub.models.entered import FAULTS, enter, is_enough
 from semhub.models.hearing import Hearing
+from semhub.models.inputs import Entered
 from semhub.models.past import Past
 from semhub.models.sight import Sight
 from semhub.models.sites import visiting
@@ -73,6 +75,9 @@ class DecoderAdapter(Adapter):
         self.attention = str(getattr(config, "_attn_implementation", None) or "model's own")
         self.quantization = _quantization(model.config)
         self.running: Inputs | None = None
+        self._enters: bool | None = (
+            None  # whether `entered` batches give the same states; None: not tried yet
+        )
 
     def encode(self, contents: Sequence[Content], special_tokens: bool = True) -> list[Encoded]:
         kinds = [self._kind(content) for content in contents]
@@ -174,18 +179,29 @@ class DecoderAdapter(Adapter):
         with self._running(inputs):
             self.structure.trunk(**self._arguments(inputs, past))
 
+    def entered(self, inputs: Inputs) -> Entered | None:
+        if not any((*inputs.pictures, *inputs.sounds)) or self._enters is False:
+            return None
+        found = enter(self, inputs, self._held_ids, self._plain_id)
+        if self._enters is None:
+            self._enters = is_enough(self, inputs, found)
+        return found if self._enters else None
+
     def no_past(self) -> Past | None:
         return Past.empty(self.model) if self._remembers else None
 
     @cached_property
     def _plain_id(self) -> int:
         """An id that is no special token and stands for no picture or sound."""
-        taken = set(self.special_ids)
-        if self.viewing is not None:
-            taken |= set(self.viewing.sight.picture_ids)
-        if self.hearing is not None:
-            taken.add(self.hearing.ear.feature_id)
+        taken = self.special_ids | self._held_ids
         return next(index for index in range(self.n_tokens) if index not in taken)
+
+    @cached_property
+    def _held_ids(self) -> frozenset[int]:
+        """The ids that stand for pictures and sounds."""
+        seen = () if self.viewing is None else self.viewing.sight.picture_ids
+        heard = () if self.hearing is None else (self.hearing.ear.feature_id,)
+        return frozenset((*seen, *heard))
 
     @cached_property
     def _remembers(self) -> bool:
@@ -200,7 +216,7 @@ class DecoderAdapter(Adapter):
                 part = Inputs(ids[:, start:end], ones[:, :end], place[:, start:end], (end, end), "left")
                 found = self._last_states(part, past)
                 ids, past = ids.flip(0), past.rows(torch.tensor([1, 0], device=self.device))
-        except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, NotImplementedError):
+        except FAULTS:
             return False
         apart = (found - whole).norm() / whole.norm()
         return bool(apart < (1e-3 if self.dtype in (torch.float32, torch.float64) else 5e-2))

@@ -171,3 +171,15 @@ class Inputs:
             self.pictures,
             self.sounds,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entered:
+    """inputs: a batch without its pictures and sounds. states [content, position, d_model]: of layer 0, with them."""
+
+    inputs: Inputs
+    states: Tensor
+
+    def rows(self, chosen: Tensor) -> Entered:
+        """Some rows, possibly more than once; chosen [row] int64 on the device."""
+        return Entered(self.inputs.rows(chosen), self.states[chosen])
