@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from semhub.errors import ModelError, UsageError
-from semhub.models.base import Adapter, Encoded, Inputs
+from semhub.models.base import Adapter, Encoded, Inputs, out_of_memory, release
 from semhub.models.sites import check_layer, visiting
 
 Positions = str | Sequence[Sequence[int]]
@@ -228,12 +228,3 @@ def _ascending(asked: Sequence[int], length: int) -> list[int]:
         if not -length <= position < length:
             raise UsageError(f"position {position} is out of range for a content of {length} tokens.")
     return sorted({position % length for position in asked})
-
-
-def out_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def release(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

@@ -15,10 +15,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from semhub.capture import capture, out_of_memory, release
+from semhub.capture import capture
 from semhub.errors import ModelError, UsageError
-from semhub.models.base import Adapter, Encoded
-from semhub.models.inputs import Entered
+from semhub.models.base import Adapter, Encoded, Entered, out_of_memory, release
 from semhub.models.past import Past
 from semhub.models.sites import visiting
 from semhub.steer import Intervention, Writer, check, first_written

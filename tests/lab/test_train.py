@@ -86,7 +86,7 @@ def test_another_seed_gives_other_weights(trained: Path, tmp_path: Path) -> None
 def test_products_are_in_bfloat16_only_where_the_processor_has_it(
     known: dict[str, bool], half: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Elsewhere they would take ten times as long as in float32."""
+    """Elsewhere a step would take eight times as long as in float32."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
     dtypes = set()
 

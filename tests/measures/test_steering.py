@@ -323,3 +323,11 @@ def test_most_moved_is_the_largest_mean_over_strengths_beyond_a_real_difference(
     assert found is not None
     np.testing.assert_allclose(found, want, atol=1e-12)
     assert most_moved(grid[grid["condition"] != "real_difference"], 4) is None
+    one = (grid["condition"] == "hypothesis") & (grid["layer"] == 3) & (grid["strength"] == 0.5)
+    broken = most_moved(grid.assign(value=grid["value"].mask(one & (grid["case_id"] == "2"))), 4)
+    assert broken is not None
+    assert np.isnan(broken[3])  # though at the other strength all are numbers
+    np.testing.assert_allclose(np.delete(broken, 3), np.delete(want, 3), atol=1e-12)
+    alone = (grid["condition"] == "real_difference") & (grid["case_id"] == "4")
+    paired = most_moved(grid[~alone], 4)
+    np.testing.assert_allclose(paired, most_moved(grid[grid["case_id"] != "4"], 4))

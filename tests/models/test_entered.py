@@ -12,6 +12,7 @@ from semhub.generate import next_logprobs
 from semhub.models import load
 from semhub.models.base import Encoded, Inputs
 from semhub.models.decoder import DecoderAdapter
+from semhub.models.entered import enter, is_enough
 from semhub.models.past import Past
 from semhub.models.sites import visiting
 from semhub.steer import Intervention
@@ -71,3 +72,38 @@ def test_rows_that_are_edited_inside_share_the_encoders(family: str, monkeypatch
     seen.clear()
     next_logprobs(adapter, given[:1], [0] * 5, some)  # that it is enough is tried only once
     assert seen == ([5] if family in HANDED_MORE else [1, 0])
+
+
+def test_one_position_of_enormous_states_hides_no_other() -> None:
+    adapter, given = loaded("qwen3_vl")
+    inputs = adapter.collate(given[:1], "left")
+    entered = enter(adapter, inputs, adapter._held_ids, 1)
+    sink = torch.zeros(1, inputs.ids.shape[1], 1)
+    sink[0, 0] = 1e8
+    with visiting(adapter, {adapter.n_layers: lambda states: states + sink.to(states)}):
+        assert not is_enough(adapter, inputs, entered)
+
+
+def test_what_enters_is_read_without_running_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter, given = loaded("llava")
+    inputs = adapter.collate(given, "left")
+    assert adapter.entered(inputs) is not None
+    with visiting(adapter, {1: lambda _: pytest.fail("the first block ran")}):
+        assert adapter.entered(inputs) is not None
+
+
+def test_a_device_without_memory_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch is halved, and what is enough is found out with the next one."""
+    adapter, given = loaded("llava")
+    inputs = adapter.collate(given, "left")
+    forward, calls = DecoderAdapter.forward, iter([False, False, True])
+
+    def failing(self: DecoderAdapter, inputs: Inputs, past: Past | None = None) -> None:
+        if next(calls, False):
+            raise torch.OutOfMemoryError("no memory")
+        forward(self, inputs, past)
+
+    monkeypatch.setattr(DecoderAdapter, "forward", failing)
+    with pytest.raises(torch.OutOfMemoryError):
+        adapter.entered(inputs)
+    assert adapter.entered(inputs) is not None

@@ -195,6 +195,21 @@ def test_a_seeing_model_runs_all_three_predictions(seen: Path) -> None:
     assert {name: one["n"] for name, one in verdicts.items()} == {"P1": 32, "P2": 64, "P3": 32}
 
 
+def test_a_model_in_its_twin_s_place_moves_the_output_as_far(
+    own: str, llava: Adapter, counts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are steered on the same cases with the same vectors, fewer than the model has."""
+    monkeypatch.setattr("semhub.runs.plan.TWIN_STEERED", 12)
+    monkeypatch.setattr(type(llava), "twin", lambda self, *_, **__: self)
+    assert execute(options(own, counts), tmp_path / "run", adapter=llava)
+    store = Store(tmp_path / "run")
+    rows = store.rows(store.manifest()["units"])
+    by = rows[rows["measure"] == "most_moved"].set_index("layer").groupby("condition")["value"]
+    moved = dict(list(by))
+    assert set(moved) == {"hypothesis", "twin_embeddings"}
+    pd.testing.assert_series_equal(moved["hypothesis"], moved["twin_embeddings"], check_exact=True)
+
+
 def test_a_run_is_repeated_exactly(
     seen: Path, own: str, llava: Adapter, counts: Path, tmp_path: Path
 ) -> None:

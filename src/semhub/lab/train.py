@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -276,9 +276,10 @@ def _resume(
 
 
 def _multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions for it; without them products in bfloat16 take ten times those in
-    float32."""
-    known = torch.cpu.get_capabilities()
+    """Whether the processor has instructions for it; without them a step takes eight times as long as in float32."""
+    known: dict[str, Any] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # which older versions of torch lack
     return any(known.get(name, False) for name in BFLOAT16)
 
 

@@ -247,14 +247,16 @@ def most_moved(grid: pd.DataFrame, n_layers: int) -> np.ndarray | None:
     """[layer 0..L]: the mean over cases of `delta_logit` under the hypothesised direction less that under a real
     difference, at the strength where it is largest; 0 at the layers that are not written.
 
-    grid: rows of `next_token`. None where one of the two was not run.
+    grid: rows of `next_token`. A value that is no number makes its layer none. None where one of the two was not run.
     """
-    moved = grid[(grid["measure"] == "delta_logit") & grid["condition"].isin((HYPOTHESIS, REAL))]
-    mean = moved.groupby(["condition", "layer", "strength"], observed=True)["value"].mean()
-    known = set(mean.index.get_level_values("condition"))
-    if known < {HYPOTHESIS, REAL}:
+    moved = grid[grid["measure"] == "delta_logit"].set_index(["layer", "strength", "case_id"])
+    own, real = (moved.loc[moved["condition"] == name, "value"] for name in (HYPOTHESIS, REAL))
+    if own.empty or real.empty:
         return None
-    over = (mean[HYPOTHESIS] - mean[REAL]).groupby("layer").max()
+    paired = own.to_frame("own").join(real.rename("real"), how="inner")
+    by_dose = (paired["own"] - paired["real"]).groupby(["layer", "strength"])
+    mean = by_dose.agg(lambda values: values.mean(skipna=False))
+    over = mean.groupby("layer").agg(lambda strengths: strengths.max(skipna=False))
     out = np.zeros(n_layers + 1)
     out[over.index.to_numpy(dtype=np.int64)] = over.to_numpy()
     return out

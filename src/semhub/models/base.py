@@ -14,10 +14,23 @@ import torch
 from torch import Tensor, nn
 
 from semhub.models.inputs import Encoded, Entered, Grid, Heard, Inputs, Shown, UnknownGrid
+from semhub.models.memory import out_of_memory, release
 from semhub.models.past import Past
 from semhub.types import Area, Content
 
-__all__ = ["Adapter", "Encoded", "Grid", "Heard", "Inputs", "Shown", "Unembedding", "UnknownGrid"]
+__all__ = [
+    "Adapter",
+    "Encoded",
+    "Entered",
+    "Grid",
+    "Heard",
+    "Inputs",
+    "Shown",
+    "Unembedding",
+    "UnknownGrid",
+    "out_of_memory",
+    "release",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

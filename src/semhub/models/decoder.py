@@ -75,9 +75,7 @@ class DecoderAdapter(Adapter):
         self.attention = str(getattr(config, "_attn_implementation", None) or "model's own")
         self.quantization = _quantization(model.config)
         self.running: Inputs | None = None
-        self._enters: bool | None = (
-            None  # whether `entered` batches give the same states; None: not tried yet
-        )
+        self._enters: dict[tuple[bool, bool], bool] = {}  # (pictures, sounds) -> whether `entered` is enough
 
     def encode(self, contents: Sequence[Content], special_tokens: bool = True) -> list[Encoded]:
         kinds = [self._kind(content) for content in contents]
@@ -180,12 +178,13 @@ class DecoderAdapter(Adapter):
             self.structure.trunk(**self._arguments(inputs, past))
 
     def entered(self, inputs: Inputs) -> Entered | None:
-        if not any((*inputs.pictures, *inputs.sounds)) or self._enters is False:
+        senses = (any(inputs.pictures), any(inputs.sounds))
+        if not any(senses) or self._enters.get(senses) is False:
             return None
         found = enter(self, inputs, self._held_ids, self._plain_id)
-        if self._enters is None:
-            self._enters = is_enough(self, inputs, found)
-        return found if self._enters else None
+        if senses not in self._enters:
+            self._enters[senses] = is_enough(self, inputs, found)
+        return found if self._enters[senses] else None
 
     def no_past(self) -> Past | None:
         return Past.empty(self.model) if self._remembers else None

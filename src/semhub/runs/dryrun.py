@@ -17,7 +17,7 @@ from semhub.lens import lens_input, read
 from semhub.models.base import Adapter, Encoded
 from semhub.runs.config import RunConfig
 from semhub.runs.execute import prepare
-from semhub.runs.plan import contents, n_contents
+from semhub.runs.plan import contents, for_twins, is_sensed, n_contents
 from semhub.types import CaseSet, Content, LensSet, PairSet, PromptSet, SteerSet, TextSet
 
 STEERED, SAID = 8, 5  # conditions of a steering set: scored by the next token, and read as text
@@ -94,8 +94,10 @@ def _beside(adapter: Adapter, one: CaseSet, encoded: Sequence[Encoded], twin: bo
     if isinstance(one, LensSet):
         return 0, tokens if any(case.area for case in one.cases) else len(one.cases)
     if isinstance(one, SteerSet):
-        conditions = TWIN_STEERED if twin else STEERED
-        written = len(one.cases) * conditions * len(one.strengths) * max(0, adapter.n_layers - 1)
+        steered = len(one.cases) * (TWIN_STEERED if twin else STEERED)
+        if is_sensed(one) and not twin:  # what its twins do, it does too
+            steered += len(for_twins(one).cases) * TWIN_STEERED
+        written = steered * len(one.strengths) * max(0, adapter.n_layers - 1)
         if any(
             case.area for case in one.cases
         ):  # from the first position that is written on, all are read again

@@ -19,6 +19,7 @@ from semhub.runs import prompts, steered
 from semhub.runs.config import RunConfig
 from semhub.runs.plan import Unit, contents, for_twins, is_sensed, n_contents, twin_cases, twin_pairs
 from semhub.stats.bootstrap import cluster_codes, draw_weights
+from semhub.stats.dose import MOST
 from semhub.stats.permutation import pairings, permutations
 from semhub.stats.split import CONFIRM, SELECT, TWINS, confirming
 from semhub.types import CaseSet, Content, Kept, LensSet, PairSet, PromptSet, SteerSet, TextSet, TrajectorySet
@@ -324,7 +325,11 @@ def _twin(
             assert tokens is not None
             frames += _twin_lens(model, case_set, kind, config, tokens)
         elif isinstance(case_set, SteerSet):
-            frames += steered.twin(model, case_set, kind, config)
+            values = steered.compared_with_twins(model, case_set, config)
+            if values is not None:
+                frames.append(
+                    similarity.set_level_rows(case_set.experiment, case_set.variant, MOST, kind, values)
+                )
     progress(n_contents([unit]))
     return pd.concat(frames, ignore_index=True).assign(seed=k) if frames else no_rows()
 

@@ -25,7 +25,7 @@ from semhub.measures.vectors import Vectors
 from semhub.models.base import Adapter
 from semhub.results import no_rows
 from semhub.runs.config import RunConfig
-from semhub.runs.plan import is_sensed, twin_cases
+from semhub.runs.plan import for_twins, is_sensed
 from semhub.stats.dose import MOST, Choice, choose_from_rows
 from semhub.stats.split import CONFIRM, TWINS, confirming
 from semhub.stats.tables import by_variant
@@ -60,10 +60,11 @@ def measure(
     key = (steer_set.experiment, steer_set.variant)
     choice = choose_from_rows(by_variant(grid)[key], config.seed, adapter.n_layers)
     frames = [grid]
-    if is_sensed(steer_set):
-        chosen = {steer_set.cases[i].case_id for i in twin_cases(steer_set)}
-        compared = grid[grid["case_id"].isin(chosen)]
-        frames += _most_moved(every, compared, f"{steer_set.variant}/{TWINS}", HYPOTHESIS)
+    if is_sensed(steer_set):  # as its twins do, whose real differences come from the same cases
+        values = compared_with_twins(adapter, for_twins(steer_set), config)
+        if values is not None:
+            variant = f"{steer_set.variant}/{TWINS}"
+            frames.append(set_level_rows(steer_set.experiment, variant, MOST, HYPOTHESIS, values))
     if choice is not None and steer_set.readings and not tested_only:
         frames.append(
             every.text(
@@ -85,15 +86,16 @@ def measure(
     return pd.concat(frames, ignore_index=True), ready.kept
 
 
-def twin(adapter: Adapter, steer_set: SteerSet, kind: str, config: RunConfig) -> list[pd.DataFrame]:
-    """The rows of `most_moved` of a twin; none where it has too few cases to steer."""
+def compared_with_twins(adapter: Adapter, steer_set: SteerSet, config: RunConfig) -> np.ndarray | None:
+    """`most_moved` [layer] of a twin, or of the model itself on the same cases; None where too few can be steered."""
     ready = make_ready(adapter, steer_set, config.batch_tokens)
     if len(ready.cases) < MIN_CASES or adapter.n_layers < 3:
-        return []
+        return None
     every = _steering(adapter, ready, steer_set, config)
     doses = twin_doses(every.vectors, steer_set.strengths)
-    grid = every.next_token(_layers(every), doses, lambda _: None) if doses else no_rows()
-    return _most_moved(every, grid, steer_set.variant, kind)
+    if not doses:
+        return None
+    return most_moved(every.next_token(_layers(every), doses, lambda _: None), adapter.n_layers)
 
 
 def _steering(adapter: Adapter, ready: Ready, steer_set: SteerSet, config: RunConfig) -> Steering:
@@ -106,11 +108,6 @@ def _steering(adapter: Adapter, ready: Ready, steer_set: SteerSet, config: RunCo
 def _layers(every: Steering) -> range:
     """The layers that are written."""
     return range(1 + every.vectors.earlier, every.adapter.n_layers)
-
-
-def _most_moved(every: Steering, grid: pd.DataFrame, variant: str, condition: str) -> list[pd.DataFrame]:
-    values = most_moved(grid, every.adapter.n_layers)
-    return [] if values is None else [set_level_rows(every.experiment, variant, MOST, condition, values)]
 
 
 def _confirmed(

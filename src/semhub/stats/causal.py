@@ -126,7 +126,7 @@ def _beyond_twins(tables: Tables, table: VariantTable, n_layers: int) -> list[Ch
     compared = tables.get((table.experiment, f"{table.variant}/{TWINS}"))
     own = None if compared is None else compared.whole(MOST, HYPOTHESIS)
     if own is None:
-        return [_absent(name, "no real differences were run")]
+        return [_absent(name, "too few of the cases for twins could be steered, with real differences")]
     return twin_checks(table, own, slice(1, n_layers), MOST, name, {KEPT: KEPT_ENCODER})
 
 

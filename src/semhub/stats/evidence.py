@@ -26,7 +26,7 @@ NEEDS_TWINS = (
     "near misses alone do not tell where the two sides share words, and no twins were run (--twins K)"
 )
 ENCODER_ALONE = (
-    "an encoder of pictures or sounds can do all this without the blocks, and too few twins that keep it were run "
+    "behind an encoder of pictures or sounds random blocks can do all this, and too few twins that keep it were run "
     "(--twins 19)"
 )
 SHARED_WORDS = (
