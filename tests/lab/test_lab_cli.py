@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from semhub.errors import UsageError
+from semhub.errors import RunFolderError, UsageError
 from semhub.lab.cli import app
 from semhub.lab.recipes import recipes
 
@@ -35,6 +35,22 @@ def test_train_stops_and_leaves_a_checkpoint(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.strip() == str(tmp_path / "mini")
     assert (tmp_path / "mini" / "checkpoint.safetensors").exists()
+
+
+def test_what_is_trained_is_not_overwritten(tmp_path: Path) -> None:
+    """Neither a finished model nor a folder of something else; an empty one is taken."""
+    (tmp_path / "model").mkdir()
+    train = ["train", "mini-untrained", "--out"]
+    assert RUNNER.invoke(app, [*train, str(tmp_path / "model")]).exit_code == 0
+    weights = (tmp_path / "model" / "model.safetensors").read_bytes()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x.txt").write_text("mine", encoding="utf-8")
+    for folder in (tmp_path / "model", tmp_path / "other", tmp_path / "other" / "x.txt"):
+        result = RUNNER.invoke(app, [*train, str(folder), "--seed", "1"])
+        assert isinstance(result.exception, RunFolderError), result.output
+        assert "Choose another --out" in str(result.exception)
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["x.txt"]
 
 
 @pytest.mark.parametrize("arguments", [["train", "maxi"], ["train", "mini", "--steps", "0"]])

@@ -39,11 +39,12 @@ def train_command(
 ) -> None:
     """Shows a progress bar on stderr and prints the checkpoint's folder."""
     from semhub.lab.recipes import recipe
-    from semhub.lab.train import train
+    from semhub.lab.train import check_folder, train
 
     if steps is not None and steps < 1:
         raise UsageError(f"--steps must be at least 1, not {steps}.")
-    chosen = recipe(name)
+    chosen, folder = recipe(name), out or Path("organisms") / name
+    check_folder(folder)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -58,7 +59,7 @@ def train_command(
             losses = f"loss {done.loss:.3f}, planted {done.planted_loss:.3f} nat"
             bars.update(task, completed=done.step, losses=losses)
 
-        folder = train(chosen, out or Path("organisms") / name, seed, steps=steps, progress=show)
+        train(chosen, folder, seed, steps=steps, progress=show)
     typer.echo(str(folder))
 
 

@@ -94,6 +94,14 @@ def train(
     return out
 
 
+def check_folder(out: Path) -> None:
+    """Raises RunFolderError for a folder that holds anything but a training to go on with."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / CHECKPOINT).exists()):
+        raise RunFolderError(
+            f"{out} holds a finished model or other files, which are not overwritten. Choose another --out."
+        )
+
+
 class Course(Protocol):
     """What is trained, step by step."""
 

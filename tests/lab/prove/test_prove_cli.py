@@ -81,6 +81,15 @@ def test_wrong_use_is_one_clear_error(
     assert message in str(result.exception)
 
 
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semhub.lab.pool._run", lambda *_: pytest.fail("work was begun"))
+    (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
+    result = RUNNER.invoke(app, ["prove", "--recipe", "mini-untrained", "--out", str(tmp_path)])
+    assert isinstance(result.exception, SemhubError), result.output
+    assert "is not empty and holds no proof" in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
 def test_a_failed_model_is_named_and_the_rest_is_tabulated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

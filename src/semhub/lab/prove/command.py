@@ -19,6 +19,7 @@ from semhub.lab.prove.rivals import rivals
 from semhub.lab.prove.tables import Proof, make
 
 COVERAGE = "coverage.csv"
+OWN = ("jobs", "models")  # a folder with one of these is a proof's
 CURVES = {"angle": "power", "dose": "dose"}  # what organisms are graded by -> its chart's name
 
 
@@ -27,6 +28,8 @@ def train_and_judge(
 ) -> list[Failure]:
     """Runs what is not done yet; returns the jobs that failed. Raises before any work if the input is wrong."""
     _check(settings)
+    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).is_dir() for name in OWN):
+        raise RunFolderError(f"{folder} is not empty and holds no proof. Choose another --out.")
     todo = unfinished(organisms, folder, settings)
     console.print(f"{len(organisms)} models, {len(organisms) - len(todo)} of them done", highlight=False)
     return run_jobs(todo, workers, console)
