@@ -84,7 +84,7 @@ def test_one_position_of_enormous_states_hides_no_other() -> None:
         assert not is_enough(adapter, inputs, entered)
 
 
-def test_what_enters_is_read_without_running_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_enters_is_read_without_running_a_block() -> None:
     adapter, given = loaded("llava")
     inputs = adapter.collate(given, "left")
     assert adapter.entered(inputs) is not None

@@ -21,7 +21,7 @@ from semhub.runs.plan import contents, for_twins, is_sensed, n_contents
 from semhub.types import CaseSet, Content, LensSet, PairSet, PromptSet, SteerSet, TextSet
 
 STEERED, SAID = 8, 5  # conditions of a steering set: scored by the next token, and read as text
-TWIN_STEERED = 2  # of a twin's; it reads no text
+TWIN_CONDITIONS = 2  # of a twin's; it reads no text
 
 
 def estimate(config: RunConfig, console: Console | None = None) -> dict[str, Any]:
@@ -94,9 +94,9 @@ def _beside(adapter: Adapter, one: CaseSet, encoded: Sequence[Encoded], twin: bo
     if isinstance(one, LensSet):
         return 0, tokens if any(case.area for case in one.cases) else len(one.cases)
     if isinstance(one, SteerSet):
-        steered = len(one.cases) * (TWIN_STEERED if twin else STEERED)
+        steered = len(one.cases) * (TWIN_CONDITIONS if twin else STEERED)
         if is_sensed(one) and not twin:  # what its twins do, it does too
-            steered += len(for_twins(one).cases) * TWIN_STEERED
+            steered += len(for_twins(one).cases) * TWIN_CONDITIONS
         written = steered * len(one.strengths) * max(0, adapter.n_layers - 1)
         if any(
             case.area for case in one.cases
