@@ -19,7 +19,8 @@ from semhub.figures import draw_all, read_run, render
 from semhub.figures.draft import Draft
 from semhub.figures.draw import drafts
 from semhub.figures.steering import best_layer, steering
-from semhub.report import verdict_table, write
+from semhub.report import verdict_table
+from semhub.report.page import render as page
 from semhub.results import RESULT_SCHEMA, write_table
 from semhub.stats.summary import summarise
 from semhub.stats.tables import by_variant
@@ -158,7 +159,7 @@ def test_files_and_the_page(folder: Path) -> None:
             assert (folder / "figures" / f"{STEM}-{kind}.{ending}").stat().st_size > 0
         table = pd.read_csv(folder / "figures" / f"{STEM}-{kind}.csv")
         assert table["strength"].notna().all()
-    text = write(folder).read_text(encoding="utf-8")
+    text = page(read_run(folder), list(figures.values()))
     assert f'id="{STEM}-map"' in text
     assert "log-odds moved by the direction beyond real differences of states (nat)" in text
     assert '<th scope="col">strength</th>' in text
@@ -178,7 +179,9 @@ def test_the_terminal_has_the_effect_in_nat(folder: Path) -> None:
 
 def test_tables_without_strengths_have_no_such_column(tmp_path: Path) -> None:
     """A run from before steering: the page as it was."""
-    text = write(build(tmp_path / "old", n_grids=0)).read_text(encoding="utf-8")
+    run = read_run(build(tmp_path / "old", n_grids=0))
+    text = page(run, [])
+    assert not [draft for draft in drafts(run) if "steer" in draft.name]
     assert '<th scope="col">strength</th>' not in text
     assert "steer" not in text
 

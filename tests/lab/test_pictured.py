@@ -237,7 +237,7 @@ def test_training_is_a_function_of_recipe_and_seed_whatever_the_interruptions(
     one, seen = tiny(name), []
     whole = train(one, tmp_path / "whole", 3, progress=seen.append)
     assert [done.step for done in seen] == [1, 2, 3, 4]
-    for steps in (1, 2, 3, None):
+    for steps in (1, 3, None):
         again = train(one, tmp_path / "parts", 3, steps=steps, checkpoint_every=1)
         assert (again / CHECKPOINT).exists() == (steps is not None)
     assert digests(whole) == digests(again)
