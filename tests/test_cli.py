@@ -298,6 +298,26 @@ def test_a_dry_run_runs_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_says_what_it_cannot_support(command: list[str], tmp_path: Path, capfd: Capture) -> None:
+    """Too few cases for a verdict, a folder of something else, and what is finished already."""
+    run = [*command, "--out", tmp_path / "run"]
+    found = json.loads(semhub(capfd, *run, "--dry-run", "--json").out)
+    reason = "6 clusters, at least 30 are needed"
+    expected = {"experiment": "arithmetic.similarity", "variant": "all/continued", "reason": reason}
+    assert found["cannot_be_supported"] == [expected]
+    assert not any(row["finished"] for row in found["units"])
+    assert semhub(capfd, *run, "--shard", "1/4").status == 0
+    shown = semhub(capfd, *run, "--dry-run")
+    assert f"cannot be supported: arithmetic.similarity all/continued: {reason}" in shown.out
+    assert "2 of 4 units are finished already" in shown.out
+    assert semhub(capfd, *run).status == 0
+    (verdict, *_) = json.loads((tmp_path / "run" / "verdicts.json").read_text())
+    assert verdict["verdict"] == "untestable"
+    assert reason in verdict["reason"].replace(" in all/continued", "")
+    one_line(semhub(capfd, *run, "--n", 7, "--dry-run"), 2, "another configuration (n 6, not 7)")
+    one_line(semhub(capfd, *run, "--data", "cedict=nowhere"), 2, "nowhere does not exist")
+
+
 def test_data_that_nothing_reads_is_named(command: list[str], tmp_path: Path, capfd: Capture) -> None:
     answer = semhub(capfd, *command, "--data", f"cogs={tmp_path}", "--out", tmp_path / "run")
     assert answer.status == 0
@@ -314,7 +334,10 @@ def test_a_dry_run_counts_each_case_set_once(
     monkeypatch.setattr(
         dryrun,
         "_work",
-        lambda adapter, sets, twin: (seen.extend(map(id, sets)), work(adapter, sets, twin))[1],
+        lambda adapter, sets, is_twin, **more: (
+            seen.extend(map(id, sets)),
+            work(adapter, sets, is_twin, **more),
+        )[1],
     )
     many = [*command, "--twins", 3, "--dry-run"]
     found = json.loads(semhub(capfd, *many, "--json").out)

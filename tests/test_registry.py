@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semhub import catalogue, data, registry, spokes
-from semhub.errors import UsageError
+from semhub.errors import DataError, UsageError
 from semhub.types import Experiment, PairSet, Request
 
 SPOKE = """
@@ -174,7 +174,10 @@ def test_the_names_that_data_takes() -> None:
     stems = {path.stem for path in Path(data.__path__[0]).glob("*.py")}
     assert set(catalogue.data_names()) <= stems
     with pytest.raises(UsageError, match="--data urbansound: unknown name; there are cedict"):
-        catalogue.check_data_names(["pairs", "urbansound"])
+        catalogue.check_data({"pairs": __file__, "urbansound": __file__})
+    catalogue.check_data({"pairs": "hub:org/name", "images": "stems:nowhere", "mbpp": __file__})
+    with pytest.raises(DataError, match=r"nowhere does not exist\. Give --data cedict=PATH"):
+        catalogue.check_data({"cedict": "nowhere"})
 
 
 @pytest.mark.parametrize("what", ["spokes", "experiments", "models", "measures", "data"])

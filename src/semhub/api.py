@@ -12,7 +12,7 @@ import pandas as pd
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from semhub import report as reporting
-from semhub.catalogue import check_data_names
+from semhub.catalogue import check_data
 from semhub.data import files
 from semhub.errors import DataError, ModelError, UsageError
 from semhub.marked import Clip, Picture, content_of
@@ -280,7 +280,7 @@ def run(
     name = model.name if isinstance(model, Adapter) else str(model)
     options = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
     config = make_config({"model": name, **options})
-    check_data_names(config.data)
+    check_data(config.data)
     folder = Path(out) if out is not None else config.default_folder()
     execute(
         config,

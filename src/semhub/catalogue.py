@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,8 +16,10 @@ from rich.text import Text
 
 from semhub import data as data_package
 from semhub import registry
+from semhub.data import files
 from semhub.errors import UsageError
 
+PREFIXED = re.compile(r"[a-z]{2,}:")  # hub:, stems: and the like, before a name or a path
 GAP, INDENT = 2, 4  # spaces between columns, and before a block's lines
 MEASURES = (
     (
@@ -90,17 +92,19 @@ def data_names() -> tuple[str, ...]:
     return tuple(card.name for card in _cards() if "--data" in card.get)
 
 
-def check_data_names(names: Iterable[str]) -> None:
-    """Raises UsageError for a name that `--data` does not take."""
+def check_data(data: Mapping[str, str]) -> None:
+    """Raises UsageError for a name that `--data` does not take, DataError for a path that is not there."""
     known = data_names()
-    for name in names:
+    for name, spec in data.items():
         if name not in known:
             raise UsageError(f"--data {name}: unknown name; there are {', '.join(known)}.")
+        if not PREFIXED.match(spec):
+            files.find(spec, name)
 
 
-def check_names(spokes: Sequence[str], experiments: Sequence[str], data: Iterable[str]) -> None:
-    """Raises UsageError for a spoke, experiment or data set that there is not; loads no model library."""
-    check_data_names(data)
+def check_names(spokes: Sequence[str], experiments: Sequence[str], data: Mapping[str, str]) -> None:
+    """Raises as `check_data`, and for a spoke or experiment that there is not; loads no model library."""
+    check_data(data)
     registry.experiments(spokes, experiments)
 
 

@@ -106,7 +106,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Runs the experiments on a model, writes the run's folder and prints the verdicts."""
-    from semhub.catalogue import check_data_names, check_names
+    from semhub.catalogue import check_data, check_names
 
     if engine != "local":
         raise UsageError(f"--engine {engine} is not there yet; `--shard I/N` spreads a run over processes.")
@@ -131,12 +131,12 @@ def run(
     settings = make_config(
         {key: value for key, value in given.items() if value not in (None, [], {})}, config
     )
-    check_data_names(settings.data)
+    check_data(settings.data)
     console = Console(stderr=True)
-    if dry_run:
-        dryrun.show(dryrun.estimate(settings, console), Console(), as_json)
-        return
     folder = out or settings.default_folder()
+    if dry_run:
+        dryrun.show(dryrun.estimate(settings, folder, console), Console(), as_json)
+        return
     command = shlex.join(["semhub", *sys.argv[1:]])
     finished = execute.execute(settings, folder, shard=piece, console=console, command=command)
     if not finished:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -223,14 +224,30 @@ def test_a_seeing_model_runs_text_too(llava: Adapter, counts: Path, tmp_path: Pa
     assert Store(tmp_path / "run").manifest()["left_out"] == []
 
 
-def test_a_dry_run_counts_the_tokens_of_pictures(own: str, counts: Path) -> None:
-    found = estimate(options(own, counts, n=4, twins=0))
+def test_without_twins_nothing_is_compared_with_them(
+    own: str, llava: Adapter, counts: Path, tmp_path: Path
+) -> None:
+    only = options(own, counts, experiments=("own.steer",), twins=0)
+    assert execute(only, tmp_path / "run", adapter=llava)
+    store = Store(tmp_path / "run")
+    rows = store.rows()
+    assert "delta_logit" in set(rows["measure"])
+    assert "most_moved" not in set(rows["measure"])
+    assert "thing/twins" not in set(rows["variant"])
+
+
+def test_a_dry_run_counts_the_tokens_of_pictures(own: str, counts: Path, tmp_path: Path) -> None:
+    found = estimate(options(own, counts, n=4, twins=0), tmp_path)
     tokens = {one["unit"]: one["tokens"] for one in found["units"]}
     assert tokens["own.lens--nouns"] >= 4 * 9  # 24 x 24 pixels in patches of 8
     read_again = 4 * 8 * 2 * 2 * 10  # cases, conditions, strengths, layers, tokens of a content at least
     assert tokens["own.steer--thing"] > read_again
     assert found["left_out"] == []
-    blind = estimate(options(own, counts, model=str(cached_checkpoint("llama"))))
+    compared = {
+        one["unit"]: one["tokens"] for one in estimate(options(own, counts, n=4, twins=1), tmp_path)["units"]
+    }
+    assert compared["own.steer--thing"] > tokens["own.steer--thing"], "with twins it also does what they do"
+    blind = estimate(options(own, counts, model=str(cached_checkpoint("llama"))), tmp_path)
     assert (blind["units"], blind["left_out"]) == ([], ["own.similarity", "own.lens", "own.steer"])
 
 
@@ -243,9 +260,10 @@ def test_a_dry_run_reads_of_each_set_its_own_positions(llava: Adapter) -> None:
         cases = [LensCase(str(i), str(i), one, 0, words, area=Area(0)) for i, one in enumerate(contents)]
         return LensSet("own.lens", variant, cases, Kept(len(cases)), "made", "en", "")
 
+    work = partial(dryrun._work, is_twin=False, is_compared=False)
     sets = [lens("a", shown), lens("b", shown, other)]
-    alone = [dryrun._work(llava, [one]) for one in sets]
-    tokens, rows = dryrun._work(llava, sets)
+    alone = [work(llava, [one]) for one in sets]
+    tokens, rows = work(llava, sets)
     assert tokens == alone[1][0] > alone[0][0] > 9
     assert rows == sum(read for _, read in alone)
 

@@ -195,7 +195,7 @@ def test_another_configuration_is_refused(
     small: RunConfig, begun: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     answer = refused(capfd, small, begun, "--seed", "1")
-    one_line(answer, 2, "holds a run of another configuration", small.hash, "Choose another --out")
+    one_line(answer, 2, "holds a run of another configuration (seed 0, not 1)", "Choose another --out")
 
 
 def test_changed_data_is_refused(small: RunConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

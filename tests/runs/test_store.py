@@ -18,11 +18,13 @@ import pytest
 from semhub import results
 from semhub.errors import DataError, RunFolderError
 from semhub.results import SCHEMA_VERSION, draw_rows
+from semhub.runs.config import RunConfig
 from semhub.runs.store import Store
 
-HASH = "0123456789ab"
-MANIFEST = {"schema_version": SCHEMA_VERSION, "config_hash": HASH} | dict.fromkeys(
-    ("config", "model", "dominant", "experiments", "data", "units")
+CONFIG = RunConfig(n=20)
+OWNED = {"config": CONFIG.model_dump(mode="json"), "config_hash": CONFIG.hash}
+MANIFEST: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **OWNED} | dict.fromkeys(
+    ("model", "dominant", "experiments", "data", "units")
 )
 
 
@@ -33,7 +35,7 @@ def rows(n: int = 3) -> pd.DataFrame:
 
 def opened(folder: Path) -> Store:
     store = Store(folder)
-    store.open(HASH)
+    store.open(CONFIG)
     store.write_json(folder / "manifest.json", MANIFEST)
     return store
 
@@ -46,7 +48,7 @@ def test_a_shard_comes_back(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(store.rows(["a"]), rows(), check_dtype=False)
     assert store.notes("a") == {"cases": [1]}
     assert sorted(path.name for path in store.shards.iterdir()) == ["a.json", "a.parquet"]
-    store.open(HASH)
+    store.open(CONFIG)
 
 
 def test_equal_rows_give_equal_bytes(tmp_path: Path) -> None:
@@ -61,26 +63,37 @@ def test_equal_rows_give_equal_bytes(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     with pytest.raises(RunFolderError, match="Choose another --out"):
-        Store(tmp_path / where).check(HASH)
+        Store(tmp_path / where).check(CONFIG)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
 
 def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
-    Store(tmp_path / "a" / "b").check(HASH)
+    Store(tmp_path / "a" / "b").check(CONFIG)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x", encoding="utf-8")
     with pytest.raises(RunFolderError, match="is not empty and holds no run"):
-        Store(tmp_path).open(HASH)
+        Store(tmp_path).open(CONFIG)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_the_folder_of_another_configuration_is_refused(tmp_path: Path) -> None:
     opened(tmp_path)
-    with pytest.raises(RunFolderError, match=f"another configuration \\({HASH}, not ffff\\)"):
-        Store(tmp_path).open("ffff")
+    other = RunConfig(n=30, data={"flores": "there"})
+    with pytest.raises(
+        RunFolderError, match=r"another configuration \(n 20, not 30; data \{\}, not \{'flores': 'there'\}\)"
+    ):
+        Store(tmp_path).open(other)
+
+
+def test_an_option_of_another_version_is_named(tmp_path: Path) -> None:
+    opened(tmp_path)
+    known = {**MANIFEST, "config": {**MANIFEST["config"], "gone": 1}, "config_hash": "ffff"}
+    (tmp_path / "manifest.json").write_text(json.dumps(known), encoding="utf-8")
+    with pytest.raises(RunFolderError, match=r"another configuration \(gone 1, not None\)"):
+        Store(tmp_path).open(CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -96,27 +109,27 @@ def test_the_folder_of_another_configuration_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_manifest_is_refused(tmp_path: Path, manifest: Any) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     if isinstance(manifest, dict) and manifest.keys() == MANIFEST.keys() and manifest["schema_version"]:
-        Store(tmp_path).open(HASH)
+        Store(tmp_path).open(CONFIG)
         return
     with pytest.raises(RunFolderError, match=r"manifest\.json is no manifest"):
-        Store(tmp_path).open(HASH)
+        Store(tmp_path).open(CONFIG)
 
 
 @pytest.mark.parametrize("text", ["", "nope", "{"])
 def test_an_unreadable_manifest_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text, encoding="utf-8")
     with pytest.raises(RunFolderError, match=r"manifest\.json cannot be read"):
-        Store(tmp_path).open(HASH)
+        Store(tmp_path).open(CONFIG)
 
 
 def test_a_run_stopped_before_its_manifest_goes_on(tmp_path: Path) -> None:
-    Store(tmp_path).open(HASH)
+    Store(tmp_path).open(CONFIG)
     (tmp_path / "manifest.json.77.tmp").write_text("{", encoding="utf-8")
     (tmp_path / ".DS_Store").write_text("", encoding="utf-8")
-    Store(tmp_path).open(HASH)
+    Store(tmp_path).open(CONFIG)
     (tmp_path / "shards" / "somebody's.parquet").write_text("", encoding="utf-8")
     with pytest.raises(RunFolderError, match="holds no run"):
-        Store(tmp_path).open(HASH)
+        Store(tmp_path).open(CONFIG)
 
 
 @contextmanager

@@ -299,6 +299,12 @@ def test_missing_twins_pass_and_are_said_to_be_missing() -> None:
     one = verdicts(tables(shared(twins=0), reading()))["P1"]
     assert one["verdict"] == "supported"
     assert "no twins were run" in one["reason"]
+    made = {check["name"]: check["passed"] for check in one["checks"]}
+    assert [name for name, passed in made.items() if passed is None] == [
+        "beats its twins (re-initialised weights)",
+        "beats its twins (trained embeddings only)",
+    ]
+    assert sum(passed is True for passed in made.values()) == len(made) - 2
 
 
 def test_without_hard_negatives_the_other_conditions_decide() -> None:

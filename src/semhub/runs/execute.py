@@ -141,10 +141,10 @@ def execute(
     """
     started = time.time()
     store = Store(folder)
-    store.check(config.hash)
+    store.check(config)
     share([], shard)
     prepared = prepare(config, adapter, console)
-    store.open(config.hash)
+    store.open(config)
     facts = manifest.describe(config, prepared, command, started)
     manifest.keep_or_write(store, facts)
     mine = share(prepared.groups, shard)

@@ -60,7 +60,8 @@ def measure(
     key = (steer_set.experiment, steer_set.variant)
     choice = choose_from_rows(by_variant(grid)[key], config.seed, adapter.n_layers)
     frames = [grid]
-    if is_sensed(steer_set):  # as its twins do, whose real differences come from the same cases
+    if is_sensed(steer_set) and config.n_twins(adapter.n_parameters):
+        # as its twins do, whose real differences come from the same cases
         values = compared_with_twins(adapter, for_twins(steer_set), config)
         if values is not None:
             variant = f"{steer_set.variant}/{TWINS}"

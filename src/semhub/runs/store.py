@@ -12,6 +12,7 @@ import pandas as pd
 
 from semhub.errors import RunFolderError
 from semhub.results import RESULT_SCHEMA, ROW_SCHEMA, SCHEMA_VERSION, read_rows, write_table
+from semhub.runs.config import RunConfig
 
 MANIFEST, RESULTS, VERDICTS = "manifest.json", "results.parquet", "verdicts.json"
 SHARDS, GRIDS = "shards", "grids"
@@ -33,7 +34,7 @@ class Store:
         self.folder = folder
         self.shards = folder / SHARDS
 
-    def check(self, config_hash: str) -> None:
+    def check(self, config: RunConfig) -> None:
         """Refuses what cannot be written to, and a folder that belongs to something else. Raises RunFolderError."""
         if self.folder.exists() and not self.folder.is_dir():
             raise RunFolderError(f"{self.folder} is a file, not a folder. Choose another --out.")
@@ -44,13 +45,13 @@ class Store:
         except OSError as error:
             raise self._unwritable(error) from error
         if (self.folder / MANIFEST).exists():
-            self._check_owner(config_hash)
+            self._check_owner(config)
         elif not all(_left_by_a_stopped_run(entry) for entry in entries):
             raise RunFolderError(f"{self.folder} is not empty and holds no run. Choose another --out.")
 
-    def open(self, config_hash: str) -> None:
+    def open(self, config: RunConfig) -> None:
         """Creates the folder, or continues one of the same configuration. Raises RunFolderError."""
-        self.check(config_hash)
+        self.check(config)
         try:
             for folder in (self.shards, self.folder / GRIDS):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -62,13 +63,20 @@ class Store:
             f"cannot write to {self.folder}: {error.strerror or error}. Choose another --out."
         )
 
-    def _check_owner(self, config_hash: str) -> None:
-        found = self.manifest().get("config_hash")
-        if found != config_hash:
-            raise RunFolderError(
-                f"{self.folder} holds a run of another configuration ({found}, not {config_hash}). "
-                "Choose another --out, or give the same options to continue it."
-            )
+    def _check_owner(self, config: RunConfig) -> None:
+        manifest = self.manifest()
+        if manifest["config_hash"] == config.hash:
+            return
+        before, now = dict(manifest["config"]), config.model_dump(mode="json")
+        changed = [
+            f"{name} {before.get(name)!r}, not {now.get(name)!r}"
+            for name in {**now, **before}
+            if before.get(name) != now.get(name)
+        ]
+        raise RunFolderError(
+            f"{self.folder} holds a run of another configuration ({'; '.join(changed)}). "
+            "Choose another --out, or give the same options to continue it."
+        )
 
     def manifest(self) -> dict[str, Any]:
         """The manifest; RunFolderError if the folder has none that can be read."""

@@ -53,7 +53,7 @@ def decide(
     n_draws: int = 1000,
     untaken: Mapping[str, str] | None = None,
 ) -> list[dict[str, object]]:
-    """The verdicts of a run, as in verdicts.json.
+    """The verdicts of a run, as in verdicts.json; `passed` of a check that was not made is None.
 
     deciding: experiment -> its deciding variants, for the experiments that were run. experiments: (spoke,
     prediction) -> the deciding experiment of a spoke from outside the package. shares_words: the experiments whose
@@ -150,6 +150,8 @@ def _verdict(
     for one in evidence:
         for check in one.checks:
             row = asdict(check)
+            if check.passed and math.isnan(check.value):
+                row["passed"] = None  # a condition without a number was not tested, whatever it lets pass
             row["name"] = f"{one.variant}: {check.name}" if len(evidence) > 1 else check.name
             checks.append({key: _plain(value) for key, value in row.items()})
     return {
