@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import re
 from collections.abc import Mapping, Sequence
@@ -160,11 +161,16 @@ def _experiments() -> list[dict[str, Any]]:
 
 
 def _models() -> list[dict[str, Any]]:
-    from semhub.models import organisms
+    from semhub.models.sources import ORGANISMS, organisms
 
     return [
-        {"model": name, "what": "shipped organism (trained by the lab; its answer is known)"}
+        {
+            "model": name,
+            "truth": ", ".join(f"{one} {word}" for one, word in told["truth"].items()),
+            "what": told["summary"],
+        }
         for name in organisms()
+        for told in [json.loads((ORGANISMS / name / "semhub.json").read_text(encoding="utf-8"))]
     ]
 
 

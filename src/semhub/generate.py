@@ -2,13 +2,15 @@
 
 A row is a prompt with its own vectors and strengths. Columns before the first edited one are the same in every row of
 a prompt: they are read once for each prompt, and their keys and values are shared; so are whole rows that are alike.
-A row gives what it gives alone.
+Nor does an edit change the layers below it: the next token's pass begins at the lowest layer that is written, with the
+states that the prompt has there. A row gives what it gives alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +20,7 @@ from torch import Tensor
 from semhub.capture import capture
 from semhub.errors import ModelError, UsageError
 from semhub.models.base import Adapter, Encoded, Entered, out_of_memory, release
+from semhub.models.entered import going_on
 from semhub.models.past import Past
 from semhub.models.sites import visiting
 from semhub.steer import Intervention, Writer, check, first_written
@@ -69,7 +72,7 @@ def next_logprobs(
 
     def score(batch: _Batch) -> Tensor:
         at = torch.tensor([row for first in batch.rows for row in alike[first]])
-        logprobs = batch.logits().float().log_softmax(dim=-1)
+        logprobs = batch.logits(batch.writer.lowest).float().log_softmax(dim=-1)
         own = torch.tensor([i for i, first in enumerate(batch.rows) for _ in alike[first]]).to(
             logprobs.device
         )
@@ -262,16 +265,29 @@ class _Batch:
         self.read = 0
         self.entered: Entered | None = None
 
-    def logits(self) -> Tensor:
-        """Logits of the token after every prompt, [row, vocab]."""
+    def logits(self, first: int = 0) -> Tensor:
+        """Logits of the token after every prompt, [row, vocab].
+
+        first: the layer where the rows may begin to differ; above 0 no token can be added after it.
+        """
         self.past = self.adapter.no_past()
         if self.past is not None and self.shared > 0:
             self.adapter.forward(self.inputs.columns(0, self.shared), self.past)
-            self.past, self.read = self.past.rows(self.index), self.shared
-        elif len(self.inputs.ids) < len(self.rows):  # pictures and sounds are taken in once for each prompt
-            entered = self.adapter.entered(self.inputs)
-            self.entered = None if entered is None else entered.rows(self.index)
+            self.read = self.shared
+        past = self.past if self.read else None
+        if len(self.inputs.ids) < len(self.rows):
+            self.entered = self._entered(first, past)
+        if past is not None:
+            self.past = past.rows(self.index)
         return self._forward()
+
+    def _entered(self, first: int, past: Past | None) -> Entered | None:
+        """What the rows of each prompt have in common of the columns that are left: up to `first`, or to where its
+        pictures and sounds are taken in."""
+        inputs = self.inputs.columns(self.read)
+        found = self.adapter.entered(inputs, first, past) if first else None
+        found = self.adapter.entered(inputs, 0, past) if found is None else found
+        return None if found is None else found.rows(self.index)
 
     def advance(self, tokens: Tensor) -> Tensor:
         """Adds one token [row] to every row; logits of the token after it."""
@@ -290,10 +306,10 @@ class _Batch:
         start = self.read if self.past is not None else 0
         last: list[Tensor] = []
         entered, self.entered = self.entered, None
-        inputs = (self.columns if entered is None else entered.inputs).columns(start)
+        inputs = self.columns.columns(start) if entered is None else entered.inputs
         top = self.adapter.n_layers
         with (
-            visiting(self.adapter, {} if entered is None else {0: lambda _: entered.states}),
+            nullcontext() if entered is None else going_on(self.adapter, entered),
             self.writer.writing(self.adapter, start),
             visiting(self.adapter, {top: lambda states: last.append(states[:, -1])}),
         ):

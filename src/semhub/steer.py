@@ -130,6 +130,7 @@ class Writer:
     ) -> None:
         self.start, self.width = 0, width
         self._parts = [_Part(one, rows, lengths, width, device) for one in interventions if rows]
+        self.lowest = min((part.layer for part in self._parts), default=0)  # layer
 
     def keep(self, rows: Tensor) -> None:
         """Goes on with some of the rows."""

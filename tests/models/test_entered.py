@@ -1,21 +1,29 @@
-"""What enters the first block stands in for pictures and sounds, where a model's later blocks see no more of them."""
+"""Passes that begin inside a model, at the states that stand in for the blocks below and for pictures and sounds."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from tests.models import test_hearing_generate, test_vision_generate
 from tests.models.soundmodels import HEARING, cached_sound_checkpoint
 from tests.models.visionmodels import FAMILIES, cached_vision_checkpoint
+from tests.tiny import FAMILIES as TEXT
+from tests.tiny import cached_checkpoint
 
 from semhub.generate import next_logprobs
-from semhub.models import load
+from semhub.models import decoder, load
 from semhub.models.base import Encoded, Inputs
 from semhub.models.decoder import DecoderAdapter
 from semhub.models.entered import enter, is_enough
+from semhub.models.inputs import Entered
 from semhub.models.past import Past
-from semhub.models.sites import visiting
+from semhub.models.sites import passing, visiting
 from semhub.steer import Intervention
+from semhub.types import Content
 
 HANDED_MORE = {"qwen3_vl"}  # its first blocks are each given features of the picture
 
@@ -77,7 +85,7 @@ def test_rows_that_are_edited_inside_share_the_encoders(family: str, monkeypatch
 def test_one_position_of_enormous_states_hides_no_other() -> None:
     adapter, given = loaded("qwen3_vl")
     inputs = adapter.collate(given[:1], "left")
-    entered = enter(adapter, inputs, adapter._held_ids, 1)
+    entered = enter(adapter, inputs, 0, None, adapter._held_ids, 1)
     sink = torch.zeros(1, inputs.ids.shape[1], 1)
     sink[0, 0] = 1e8
     with visiting(adapter, {adapter.n_layers: lambda states: states + sink.to(states)}):
@@ -90,6 +98,82 @@ def test_what_enters_is_read_without_running_a_block() -> None:
     assert adapter.entered(inputs) is not None
     with visiting(adapter, {1: lambda _: pytest.fail("the first block ran")}):
         assert adapter.entered(inputs) is not None
+
+
+@pytest.mark.parametrize("family", TEXT)
+def test_rows_that_are_edited_at_a_layer_share_the_blocks_below(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block below runs once for each prompt, each one above once for each row; the scores are those of one row."""
+    adapter = load(str(cached_checkpoint(family)), check=False)
+    assert isinstance(adapter, DecoderAdapter)
+    prompts = adapter.encode([Content.of(text) for text in ("one two three four", "five six")])
+    layer = 2
+    ran: list[tuple[int, int]] = []
+
+    def count(block: int) -> Callable[[torch.Tensor], None]:
+        return lambda states: ran.append((block, len(states)))
+
+    vectors = torch.randn(1, adapter.d_model, generator=torch.Generator().manual_seed(0))
+    rows = [0, 1] * 3
+    doses = torch.arange(6.0)
+    edit = Intervention(layer, "add", vectors, torch.zeros(6).long(), doses)
+    first = next_logprobs(adapter, prompts, rows, [edit])  # finds out that these states are enough
+    with visiting(adapter, {block: count(block) for block in range(1, adapter.n_layers + 1)}):
+        found = next_logprobs(adapter, prompts, rows, [edit])
+    torch.testing.assert_close(found, first, rtol=0, atol=0)
+    assert all(adapter._enters.values())
+    assert adapter._enters
+    below, above = ([n for block, n in ran if block == at] for at in (1, layer + 1))
+    assert below.count(2) == above.count(2) + 1, (
+        "once for what the prompts have in common, and once for their end"
+    )
+    assert above[-1] == 6
+    for row, (prompt, dose) in enumerate(zip(rows, doses, strict=True)):
+        alone = Intervention(layer, "add", vectors, torch.zeros(1).long(), dose[None])
+        expected = next_logprobs(adapter, prompts, [prompt], [alone])[0]
+        torch.testing.assert_close(found[row], expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("wrong", ["states", "layer", "memory"])
+def test_states_that_are_not_enough_are_not_used(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = load(str(cached_checkpoint("bloom")), check=False)  # its blocks return more than states
+    assert isinstance(adapter, DecoderAdapter)
+    inputs = adapter.collate(
+        adapter.encode([Content.of("one two three four"), Content.of("five six")]), "left"
+    )
+    past = adapter.no_past()
+    adapter.forward(inputs.columns(0, 2), past)
+    rest = inputs.columns(2)
+    assert adapter.entered(rest, 2, past) is not None
+    adapter._enters.clear()
+    if wrong == "states":
+
+        def moved(*given: Any) -> Entered:
+            one = enter(*given)
+            return replace(one, states=one.states * 1.001)
+
+        monkeypatch.setattr(decoder, "enter", moved)
+    elif wrong == "layer":
+        monkeypatch.setattr(decoder, "enter", lambda *given: replace(enter(*given), layer=3))
+    else:
+        adapter.returned_by_blocks = 0
+    assert adapter.entered(rest, 2, past) is None
+    assert adapter.entered(rest, 2, past) is None
+
+
+def test_a_block_that_was_passed_by_is_as_it_was() -> None:
+    adapter = load(str(cached_checkpoint("llama")), check=False)
+    mine, block = torch.zeros(1, 3, adapter.d_model), adapter.blocks[0]
+    with passing(adapter.blocks[:2], 0):
+        assert block(mine) is mine
+        assert block(hidden_states=mine) is mine
+    assert "forward" not in vars(block)
+    own = block.forward
+    block.forward = own  # as a library that moves a model between devices sets it
+    with passing(adapter.blocks[:2], 3):
+        assert block(mine) == (mine, None, None)
+    assert vars(block)["forward"] is own
 
 
 def test_a_device_without_memory_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,9 +132,18 @@ class Adapter(ABC):
         """
 
     @abstractmethod
-    def entered(self, inputs: Inputs) -> Entered | None:
-        """The batch with its pictures and sounds taken in; None where it has none, and for a model of which later
-        blocks are given more of them than what enters the first."""
+    def entered(self, inputs: Inputs, layer: int = 0, past: Past | None = None) -> Entered | None:
+        """The batch as its states of `layer` (models/entered.py), its pictures and sounds taken in. past: of the
+        columns before, which stays as it is.
+
+        None at layer 0 where there are no pictures and sounds, and for a model of which later blocks are given more
+        than these states.
+        """
+
+    @property
+    @abstractmethod
+    def returned_by_blocks(self) -> int:
+        """How many values a block returns, the states first; 0 for the bare states."""
 
     @abstractmethod
     def no_past(self) -> Past | None:

@@ -18,7 +18,7 @@ from semhub.models.hearing import Hearing
 from semhub.models.inputs import Entered
 from semhub.models.past import Past
 from semhub.models.sight import Sight
-from semhub.models.sites import visiting
+from semhub.models.sites import returned_by, visiting
 from semhub.models.structure import after_head, find_structure
 from semhub.models.tokens import Tokens, check_length
 from semhub.models.twins import copy_all_but, copy_embeddings, fresh
@@ -75,7 +75,9 @@ class DecoderAdapter(Adapter):
         self.attention = str(getattr(config, "_attn_implementation", None) or "model's own")
         self.quantization = _quantization(model.config)
         self.running: Inputs | None = None
-        self._enters: dict[tuple[bool, bool], bool] = {}  # (pictures, sounds) -> whether `entered` is enough
+        self._enters: dict[
+            tuple[bool, bool, int, bool], bool
+        ] = {}  # kind of batch -> whether `entered` is enough
 
     def encode(self, contents: Sequence[Content], special_tokens: bool = True) -> list[Encoded]:
         kinds = [self._kind(content) for content in contents]
@@ -177,14 +179,21 @@ class DecoderAdapter(Adapter):
         with self._running(inputs):
             self.structure.trunk(**self._arguments(inputs, past))
 
-    def entered(self, inputs: Inputs) -> Entered | None:
-        senses = (any(inputs.pictures), any(inputs.sounds))
-        if not any(senses) or self._enters.get(senses) is False:
+    def entered(self, inputs: Inputs, layer: int = 0, past: Past | None = None) -> Entered | None:
+        pictures, sounds = any(inputs.pictures), any(inputs.sounds)
+        kind = (pictures, sounds, layer, past is not None)
+        if not (pictures or sounds or layer) or self._enters.get(kind) is False:
             return None
-        found = enter(self, inputs, self._held_ids, self._plain_id)
-        if senses not in self._enters:
-            self._enters[senses] = is_enough(self, inputs, found)
-        return found if self._enters[senses] else None
+        found = enter(self, inputs, layer, past, self._held_ids, self._plain_id)
+        if kind not in self._enters:
+            self._enters[kind] = is_enough(self, inputs, found, past)
+        return found if self._enters[kind] else None
+
+    @cached_property
+    def returned_by_blocks(self) -> int:
+        one = torch.full((1, 1), self._plain_id, device=self.device)
+        inputs = Inputs(one, torch.ones_like(one, dtype=torch.bool), torch.zeros_like(one), (1,), "right")
+        return returned_by(self.blocks[0], lambda: self.forward(inputs))
 
     def no_past(self) -> Past | None:
         return Past.empty(self.model) if self._remembers else None

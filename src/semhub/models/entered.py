@@ -1,9 +1,10 @@
-"""Batches whose pictures and sounds are taken in once: the states that enter the first block stand in for them."""
+"""Passes that begin inside a model: the states of a layer stand in for the blocks below it, and at layer 0 for pictures
+and sounds. Rows of one prompt that are edited from that layer on have them in common."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import torch
@@ -12,18 +13,24 @@ from torch import Tensor
 from semhub.models.base import Adapter, Inputs
 from semhub.models.inputs import Entered
 from semhub.models.memory import out_of_memory
-from semhub.models.sites import visiting
+from semhub.models.past import Past
+from semhub.models.sites import passing, visiting
 
 FAULTS = (RuntimeError, ValueError, TypeError, AttributeError, IndexError, KeyError, NotImplementedError)
 
 
 class _Enough(Exception):
-    """Ends a forward pass at the first block."""
+    """Ends a forward pass at the layer that was asked for."""
 
 
-def enter(adapter: Adapter, inputs: Inputs, held: Iterable[int], plain: int) -> Entered:
-    """held: the ids that stand for pictures and sounds, which a model may not embed; `plain` is put in their place."""
-    stands = torch.isin(inputs.ids, torch.tensor(sorted(held), device=inputs.ids.device))
+def enter(
+    adapter: Adapter, inputs: Inputs, layer: int, past: Past | None, held: Iterable[int], plain: int
+) -> Entered:
+    """held: the ids that stand for pictures and sounds, which a model may not embed; `plain` is put in their place.
+
+    past: of the columns before these; it stays as it is.
+    """
+    stands = torch.isin(inputs.ids, torch.tensor(sorted(held), dtype=torch.long, device=inputs.ids.device))
     ids = inputs.ids.masked_fill(stands, plain)
     kept: list[Tensor] = []
 
@@ -31,21 +38,35 @@ def enter(adapter: Adapter, inputs: Inputs, held: Iterable[int], plain: int) -> 
         kept.append(states)
         raise _Enough
 
-    with visiting(adapter, {0: keep}), suppress(_Enough):
-        adapter.forward(inputs)
-    return Entered(replace(inputs, ids=ids, pictures=(), sounds=()), kept[0])
+    with visiting(adapter, {layer: keep}), suppress(_Enough):
+        adapter.forward(inputs, _copy(past, inputs))
+    return Entered(replace(inputs, ids=ids, pictures=(), sounds=()), kept[0], layer)
 
 
-def is_enough(adapter: Adapter, inputs: Inputs, entered: Entered) -> bool:
+@contextmanager
+def going_on(adapter: Adapter, entered: Entered) -> Iterator[None]:
+    """While open, a pass of `entered.inputs` begins with its states; the blocks below its layer are not run.
+
+    A past that the pass is given lacks the new columns in those blocks afterwards.
+    """
+    skipped = adapter.blocks[: entered.layer]
+    with (
+        passing(skipped, adapter.returned_by_blocks if skipped else 0),
+        visiting(adapter, {entered.layer: lambda _: entered.states}),
+    ):
+        yield
+
+
+def is_enough(adapter: Adapter, inputs: Inputs, entered: Entered, past: Past | None = None) -> bool:
     """Whether a pass of `entered` gives the states that the batch gives, at each position.
 
-    It does not where later blocks are handed more of a picture, or read it in another order than text. Raises what a
-    device without memory raises.
+    It does not where later blocks are handed more of a picture, or of an earlier block, than the states, or read a
+    picture in another order than text. Raises what a device without memory raises.
     """
-    own = _last(adapter, inputs)
+    own = _last(adapter, inputs, past)
     try:
-        with visiting(adapter, {0: lambda _: entered.states}):
-            found = _last(adapter, entered.inputs)
+        with going_on(adapter, entered):
+            found = _last(adapter, entered.inputs, past)
     except FAULTS as error:
         if out_of_memory(error):
             raise
@@ -54,9 +75,15 @@ def is_enough(adapter: Adapter, inputs: Inputs, entered: Entered) -> bool:
     return bool(((found - own).norm(dim=-1) <= near * own.norm(dim=-1)).all())
 
 
-def _last(adapter: Adapter, inputs: Inputs) -> Tensor:
+def _last(adapter: Adapter, inputs: Inputs, past: Past | None) -> Tensor:
     """States [token, d_model] of layer L, float64."""
     kept: list[Tensor] = []
     with visiting(adapter, {adapter.n_layers: lambda states: kept.append(states)}):
-        adapter.forward(inputs)
-    return kept[0][inputs.mask.to(kept[0].device)].double()
+        adapter.forward(inputs, _copy(past, inputs))
+    real = inputs.mask[:, -inputs.ids.shape[1] :]
+    return kept[0][real.to(kept[0].device)].double()
+
+
+def _copy(past: Past | None, inputs: Inputs) -> Past | None:
+    """The past of the same rows, which may be added to."""
+    return None if past is None else past.rows(torch.arange(len(inputs.ids), device=inputs.ids.device))

@@ -175,11 +175,12 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entered:
-    """inputs: a batch without its pictures and sounds. states [content, position, d_model]: of layer 0, with them."""
+    """inputs: a batch without its pictures and sounds. states [content, position, d_model]: of `layer`, with them."""
 
     inputs: Inputs
     states: Tensor
+    layer: int = 0
 
     def rows(self, chosen: Tensor) -> Entered:
         """Some rows, possibly more than once; chosen [row] int64 on the device."""
-        return Entered(self.inputs.rows(chosen), self.states[chosen])
+        return Entered(self.inputs.rows(chosen), self.states[chosen], self.layer)

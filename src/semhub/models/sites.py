@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +63,47 @@ def _leaving(visit: Visit) -> Callable[..., Any]:
         return None if changed is None else (changed, *output[1:])
 
     return hook
+
+
+@contextmanager
+def passing(blocks: Sequence[nn.Module], returned: int) -> Iterator[None]:
+    """While open, these blocks return the states that they are given; they compute and remember nothing.
+
+    returned: how many values a block returns, the states first; 0 for the bare states.
+    """
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        states = args[0] if args else kwargs["hidden_states"]
+        return (states, *[None] * (returned - 1)) if returned else states
+
+    with ExitStack() as stack:
+        for block in blocks:
+            stack.callback(_put, block, vars(block).get("forward"))
+            block.forward = forward
+        yield
+
+
+def _put(block: nn.Module, forward: Callable[..., Any] | None) -> None:
+    """The block's own forward, or the one that somebody set before."""
+    if forward is None:
+        del block.forward
+    else:
+        block.forward = forward
+
+
+def returned_by(block: nn.Module, run: Callable[[], object]) -> int:
+    """How many values the block returns while `run` runs the model; 0 for bare states."""
+    found = [0]
+
+    def leave(_: nn.Module, __: Any, output: Any) -> None:
+        found.append(0 if isinstance(output, Tensor) else len(output))
+
+    handle = block.register_forward_hook(leave)
+    try:
+        run()
+    finally:
+        handle.remove()
+    return found[-1]
 
 
 @dataclass(slots=True, eq=False)
