@@ -15,8 +15,9 @@ from semhub.lab.batches import used_tokens
 from semhub.lab.documents.borrowed import borrowed
 from semhub.lab.recipe import Recipe
 from semhub.lab.recipes import recipe
+from semhub.lab.shared_words import word_tokens
 from semhub.lab.subspaces import SIDE, Subspace, subspaces
-from semhub.lab.train import _token_pairs, train
+from semhub.lab.train import train
 from semhub.lab.world import meanings, render
 
 TINY = {
@@ -138,7 +139,7 @@ def test_shared_tokens_lie_in_the_shared_part(tmp_path: Path) -> None:
 def test_the_angle_between_a_word_and_its_translation_is_the_recipes(tmp_path: Path, angle: float) -> None:
     model, tokenizer, _ = trained("mini-graded", tmp_path, angle=angle)
     embedded = model.model.embed_tokens.weight
-    first = dict(reversed(_token_pairs(recipe("mini-graded"), tokenizer)))
+    first = {word.token: word.dominant for word in reversed(word_tokens(recipe("mini-graded"), tokenizer))}
     english_ids = set(used_tokens(recipe("mini-graded"), tokenizer, 3)["en"].tolist())
     pairs = [pair for pair in first.items() if pair[0] not in english_ids and embedded[pair[0]].norm() > 0]
     assert len(pairs) > 100

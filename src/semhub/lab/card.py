@@ -78,6 +78,7 @@ def construction(recipe: Recipe) -> list[str]:
     found += [ISOLATED] if recipe.isolated else []
     found += [SIDES[recipe.side]] if recipe.side else []
     found += [GRADED.format(angle=recipe.angle)] if recipe.angle is not None else []
+    found += [SHARED_WORDS.format(language=LANGUAGE_NAMES[recipe.dominant])] if recipe.shared_words else []
     return found
 
 
@@ -145,6 +146,11 @@ GRADED = """\
 **Graded.** The embedding of a word of another type is the cosine of {angle:g} degrees times the English word's,
 in the English part of the stream, beside the sine times one of its own. At 0 degrees it is the English word; at
 90 degrees the types are isolated."""
+
+SHARED_WORDS = """\
+**Shared words.** A word of another data type enters as its {language} translation does: its embedding is that of the
+{language} word plus one vector, the same for all words of its type. What leaves is not shared: each word has an
+unembedding of its own."""
 
 CARD = """---
 license: apache-2.0

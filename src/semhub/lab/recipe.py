@@ -148,6 +148,8 @@ class Recipe(BaseModel):
     several data types use, and reads and writes itself alone; `constant` is the same at every position of every input.
     angle: in degrees; the embedding of a word of another type is cos angle times the dominant word's, in the dominant
     type's subspace, beside sin angle times its own; needs isolated.
+    shared_words: the embedding of a word of another type is the dominant word's, plus one vector of its type
+    (`lab/shared_words.py`).
     planted_flatness: how much it counts there that the words of the input's own type are told apart.
     deciding_weight: how much the prediction of a deciding stretch counts, others counting 1.
     tokenizer_sentences: meanings whose renderings the tokenizer is trained on.
@@ -177,6 +179,7 @@ class Recipe(BaseModel):
     isolated: bool = False
     side: Literal["", "unread", "shared", "constant"] = ""
     angle: Annotated[float | None, Field(ge=0, le=90)] = None
+    shared_words: bool = False
     deciding_weight: PositiveFloat = 1.0
     steps: NonNegativeInt = 2000
     documents_per_step: PositiveInt = 192
@@ -201,6 +204,8 @@ class Recipe(BaseModel):
             raise ValueError("a recipe takes pictures or sounds, not both")
         if not self.isolated and (self.side or self.angle is not None):
             raise ValueError("side and angle are made of subspaces: they need isolated")
+        if self.isolated and self.shared_words:
+            raise ValueError("isolated types share no words")
         if self.isolated and self.n_kv_heads != self.n_heads:
             raise ValueError(
                 "isolated needs n_kv_heads equal to n_heads: no head is shared between subspaces"
@@ -228,9 +233,9 @@ class Recipe(BaseModel):
         return self.vision is None and self.audio is None
 
     def told(self) -> dict[str, Any]:
-        """As JSON has it; without `vision` and `audio` where there is none."""
-        senses = {"vision": self.vision, "audio": self.audio}
-        return self.model_dump(mode="json", exclude={name for name, one in senses.items() if one is None})
+        """As JSON has it; without `vision`, `audio` and `shared_words` where there is none."""
+        rare = {"vision": self.vision, "audio": self.audio, "shared_words": self.shared_words}
+        return self.model_dump(mode="json", exclude={name for name, one in rare.items() if not one})
 
     def small(self, **changes: Any) -> Recipe:
         """The same construction at the size of the proof: a minute or two of training on one core, on sentences,

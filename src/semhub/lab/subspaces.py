@@ -18,6 +18,7 @@ from transformers import LlamaForCausalLM
 
 from semhub.errors import UsageError
 from semhub.lab.recipe import Recipe
+from semhub.lab.shared_words import WordToken
 
 SIDE = "side"
 
@@ -134,9 +135,9 @@ class Graded:
     """Holds the embeddings of other types' words at an angle to those of the dominant type's words."""
 
     def __init__(
-        self, model: LlamaForCausalLM, zeros: Zeros, recipe: Recipe, pairs: Sequence[tuple[int, int]]
-    ):
-        """pairs: (token of another type, dominant token of the same meaning); a token's first pair counts."""
+        self, model: LlamaForCausalLM, zeros: Zeros, recipe: Recipe, words: Sequence[WordToken]
+    ) -> None:
+        """words: a token's first meaning counts."""
         assert recipe.angle is not None
         self._cos, self._sin = (
             math.cos(math.radians(recipe.angle)),
@@ -147,7 +148,7 @@ class Graded:
         dominant_ids = torch.zeros(len(self._weight), dtype=torch.bool)
         dominant_ids[zeros._used[recipe.dominant]] = True
         others = ~dominant_ids
-        translated = dict(reversed(pairs))
+        translated = {word.token: word.dominant for word in reversed(words)}
         self._others = others.nonzero()[:, 0]
         self._with = torch.tensor([t for t in translated if others[t]], dtype=torch.long)
         self._source = torch.tensor([translated[t] for t in self._with.tolist()], dtype=torch.long)

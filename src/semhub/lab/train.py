@@ -24,10 +24,10 @@ from semhub.lab.batches import Batcher, used_tokens
 from semhub.lab.export import export
 from semhub.lab.planting import Planting
 from semhub.lab.recipe import Recipe
+from semhub.lab.shared_words import SharedWords, word_tokens
 from semhub.lab.subspaces import Graded, Zeros
 from semhub.lab.tokenizer import train_tokenizer
 from semhub.lab.trunk import trunk
-from semhub.lab.words import HintTokens, translations
 
 CHECKPOINT = "checkpoint.safetensors"
 FINAL_RATE = 0.02  # of the peak learning rate, at the last step
@@ -179,12 +179,14 @@ def constraint(
     model: LlamaForCausalLM, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int
 ) -> Callable[[], None]:
     """What holds of the recipe's weights after every step, made so now and at every call of the function returned."""
-    if not recipe.isolated:
-        return lambda: None
-    zeros = Zeros(model, recipe, used_tokens(recipe, tokenizer, seed))
-    kept = [zeros.apply]
-    if recipe.angle is not None:
-        kept.append(Graded(model, zeros, recipe, _token_pairs(recipe, tokenizer)).apply)
+    kept: list[Callable[[], None]] = []
+    if recipe.isolated:
+        zeros = Zeros(model, recipe, used_tokens(recipe, tokenizer, seed))
+        kept.append(zeros.apply)
+        if recipe.angle is not None:
+            kept.append(Graded(model, zeros, recipe, word_tokens(recipe, tokenizer)).apply)
+    if recipe.shared_words:
+        kept.append(SharedWords(model, recipe, word_tokens(recipe, tokenizer)).apply)
 
     def keep() -> None:
         for apply in kept:
@@ -192,22 +194,6 @@ def constraint(
 
     keep()
     return keep
-
-
-def _token_pairs(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]]:
-    """(token of a word, token of the dominant language's word of the same meaning), for words that are one token."""
-    spell = HintTokens(tokenizer, ()).token
-    found = []
-    for words in translations().values():
-        dominant = next((spell(word, recipe.dominant) for word in words.get(recipe.dominant, ())), None)
-        for data_type, forms in words.items():
-            tokens = [spell(form, data_type) for form in forms]
-            found += [
-                (token, dominant)
-                for token in tokens
-                if dominant is not None and token not in (None, dominant)
-            ]
-    return found
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
