@@ -116,7 +116,8 @@ def _beside(
         steered = len(one.cases) * (TWIN_CONDITIONS if is_twin else STEERED)
         if is_sensed(one) and is_compared:
             steered += len(for_twins(one).cases) * TWIN_CONDITIONS
-        written = steered * len(one.strengths) * max(0, adapter.n_layers - 1)
+        # written at layers 1 to L-1, each pass from there on: half of the blocks on average
+        written = steered * len(one.strengths) * max(0, adapter.n_layers - 1) // 2
         if any(
             case.area for case in one.cases
         ):  # from the first position that is written on, all are read again
