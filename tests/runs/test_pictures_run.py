@@ -240,7 +240,9 @@ def test_a_dry_run_counts_the_tokens_of_pictures(own: str, counts: Path, tmp_pat
     found = estimate(options(own, counts, n=4, twins=0), tmp_path)
     tokens = {one["unit"]: one["tokens"] for one in found["units"]}
     assert tokens["own.lens--nouns"] >= 4 * 9  # 24 x 24 pixels in patches of 8
-    read_again = 4 * 8 * 2 * 2 * 10 // 2  # cases, conditions, strengths, layers, tokens at least; half of the blocks
+    read_again = (
+        4 * 8 * 2 * 2 * 10 // 2
+    )  # cases, conditions, strengths, layers, tokens at least; half of the blocks
     assert read_again < tokens["own.steer--thing"] < 4 * read_again
     assert found["left_out"] == []
     compared = {

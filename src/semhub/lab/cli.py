@@ -36,15 +36,19 @@ def train_command(
     steps: Annotated[
         int | None, typer.Option(help="Stop after so many steps; the same command goes on later.")
     ] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, or an accelerator as cuda, which rounds otherwise; for text alone.")
+    ] = "cpu",
 ) -> None:
     """Shows a progress bar on stderr and prints the checkpoint's folder."""
     from semhub.lab.recipes import recipe
-    from semhub.lab.train import check_folder, train
+    from semhub.lab.train import check_device, check_folder, train
 
     if steps is not None and steps < 1:
         raise UsageError(f"--steps must be at least 1, not {steps}.")
     chosen, folder = recipe(name), out or Path("organisms") / name
     check_folder(folder)
+    check_device(chosen, device)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -59,7 +63,7 @@ def train_command(
             losses = f"loss {done.loss:.3f}, planted {done.planted_loss:.3f} nat"
             bars.update(task, completed=done.step, losses=losses)
 
-        train(chosen, folder, seed, steps=steps, progress=show)
+        train(chosen, folder, seed, steps=steps, progress=show, device=device)
     typer.echo(str(folder))
 
 

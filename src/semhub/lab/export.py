@@ -30,7 +30,7 @@ def export(
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        deepcopy(model).eval().to(torch.float16).save_pretrained(out)
+        deepcopy(model).eval().to("cpu", torch.float16).save_pretrained(out)
     finally:
         if bars:
             logging.enable_progress_bar()

@@ -53,7 +53,7 @@ class Planting:
             assert hidden is not None
             states = norm(hidden[layer].flatten(0, 1)[batch.planted_row])
             if self.rotation is not None:
-                states = states @ self.rotation.to(states.dtype)
+                states = states @ self.rotation.to(states)
             planted = planted + self._taught(states, unembed, batch) / len(layers)
         return following, planted
 
@@ -80,7 +80,7 @@ class Planting:
 
 
 def rotation(width: int, seed: int) -> Tensor:
-    """A random orthogonal matrix [width, width], a function of the seed."""
+    """A random orthogonal matrix [width, width], a function of the seed, made on the CPU."""
     generator = torch.Generator().manual_seed(seed)
-    turned: Tensor = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
+    turned: Tensor = torch.linalg.qr(torch.randn(width, width, generator=generator, device="cpu"))[0]
     return turned

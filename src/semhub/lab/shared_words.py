@@ -59,7 +59,7 @@ class SharedWords:
     def apply(self) -> None:
         """Puts each group's embeddings where their mean is, once the vectors of their types are taken off."""
         dominant, others = self._weight[self._dominant], self._weight[self._token]
-        more = torch.zeros(int(self._type.max()) + 1, dominant.shape[1])
+        more = dominant.new_zeros(int(self._type.max()) + 1, dominant.shape[1])
         more = more.index_add(0, self._type, others - dominant[self._group])
         more = (more / torch.bincount(self._type)[:, None])[self._type]
         meaning = dominant.index_add(0, self._group, others - more)

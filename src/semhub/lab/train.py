@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +20,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrai
 
 from semhub.errors import RunFolderError, UsageError
 from semhub.lab.batches import Batcher, used_tokens
+from semhub.lab.device import halved, making, repeatable, usable
 from semhub.lab.export import export
 from semhub.lab.planting import Planting
 from semhub.lab.recipe import Recipe
@@ -32,7 +32,6 @@ from semhub.lab.trunk import trunk
 CHECKPOINT = "checkpoint.safetensors"
 FINAL_RATE = 0.02  # of the peak learning rate, at the last step
 LARGEST_NORM = 1.0
-BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # what processors of the x86 and ARM families call it
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of what has been trained so far
 
 
@@ -55,19 +54,22 @@ def train(
     checkpoint_every: int = 100,
     progress: Callable[[Progress], None] | None = None,
     snapshots: Sequence[int] = (),
+    device: str = "cpu",
 ) -> Path:
     """Trains `recipe`, writes a Hugging Face checkpoint with tokenizer and card to `out_dir`, returns that.
 
     A checkpoint of the same recipe and seed in `out_dir` is continued; it is deleted when training ends.
     steps: stop after that many steps and leave only the checkpoint. snapshots: steps after which the model is also
-    written, to `out_dir/step-000400`. The weights are a function of recipe and
-    seed, whatever the interruptions. Raises UsageError if `out_dir` holds another recipe's or seed's
-    checkpoint, RunFolderError if it cannot be written.
+    written, to `out_dir/step-000400`. device: for recipes of text alone an accelerator will do, which rounds otherwise.
+    The weights are a function of recipe, seed and kind of device, whatever the interruptions. Raises UsageError if
+    `out_dir` holds another recipe's or seed's checkpoint and for a device that cannot be used, RunFolderError if the
+    folder cannot be written.
     """
-    out = Path(out_dir)
+    out, place = Path(out_dir), check_device(recipe, device)
     last = recipe.steps if steps is None else min(steps, recipe.steps)
-    with _one_thread():
-        course = course_of(recipe, seed)
+    with repeatable(place):
+        with making(place):
+            course = course_of(recipe, seed)
         model = course.model
         optimiser = torch.optim.AdamW(
             model.parameters(), recipe.learning_rate, betas=(0.9, 0.95), weight_decay=recipe.weight_decay
@@ -76,7 +78,7 @@ def train(
             out.mkdir(parents=True, exist_ok=True)
             first = _resume(out / CHECKPOINT, recipe, seed, model, optimiser)
             for step in range(first, last):
-                done = _step(course, optimiser, recipe, step)
+                done = _step(course, optimiser, recipe, step, place)
                 course.keep()
                 if step + 1 in snapshots:
                     _export(course, recipe, seed, out / f"step-{step + 1:06d}", step + 1)
@@ -100,6 +102,14 @@ def check_folder(out: Path) -> None:
         raise RunFolderError(
             f"{out} holds a finished model or other files, which are not overwritten. Choose another --out."
         )
+
+
+def check_device(recipe: Recipe, name: str) -> torch.device:
+    """The device of that name. Raises UsageError for one that the recipe cannot be trained on."""
+    found = usable(name)
+    if not recipe.text_alone and found.type != "cpu":
+        raise UsageError(f"{recipe.name} takes pictures or sounds: it is trained on the CPU alone.")
+    return found
 
 
 class Course(Protocol):
@@ -170,9 +180,11 @@ def build(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int) -> Llam
         mlp_bias=recipe.side == "constant",
         attn_implementation="eager",
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(seed)
-        return LlamaForCausalLM(config).train()
+        model = LlamaForCausalLM(config).train()
+    place: torch.device = torch.get_default_device()
+    return model if place.type == "cpu" else model.to(place)
 
 
 def constraint(
@@ -204,11 +216,13 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def _step(course: Course, optimiser: torch.optim.AdamW, recipe: Recipe, step: int) -> Progress:
+def _step(
+    course: Course, optimiser: torch.optim.AdamW, recipe: Recipe, step: int, device: torch.device
+) -> Progress:
     loss = planted_loss = 0.0
     batches = course.losses(step)
     while True:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_multiplies_bfloat16()):
+        with making(device), halved(device):
             found = next(batches, None)
         if found is None:
             break
@@ -234,9 +248,9 @@ def _save(
 ) -> None:
     tensors: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
-        tensors[f"parameter/{name}"] = parameter.detach()
+        tensors[f"parameter/{name}"] = parameter.detach().cpu()
         for moment in MOMENTS if parameter in optimiser.state else ():
-            tensors[f"{moment}/{name}"] = optimiser.state[parameter][moment]
+            tensors[f"{moment}/{name}"] = optimiser.state[parameter][moment].cpu()
     temporary = path.with_name(path.name + ".tmp")
     save_file(tensors, temporary, {"step": str(step), "seed": str(seed), "recipe": _recipe_text(recipe)})
     temporary.replace(path)
@@ -259,8 +273,10 @@ def _resume(
             for name, parameter in model.named_parameters():
                 parameter.data.copy_(checkpoint.get_tensor(f"parameter/{name}"))
                 if f"{MOMENTS[0]}/{name}" in known:
-                    optimiser.state[parameter] = {
-                        moment: checkpoint.get_tensor(f"{moment}/{name}") for moment in MOMENTS
+                    moments = {moment: checkpoint.get_tensor(f"{moment}/{name}") for moment in MOMENTS}
+                    optimiser.state[parameter] = {  # the optimiser counts steps on the CPU
+                        moment: one if moment == "step" else one.to(parameter.device)
+                        for moment, one in moments.items()
                     }
     except SafetensorError as error:
         raise UsageError(
@@ -269,23 +285,5 @@ def _resume(
     return step
 
 
-def _multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions for it; without them a step takes eight times as long as in float32."""
-    known: dict[str, Any] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # which older versions of torch lack
-    return any(known.get(name, False) for name in BFLOAT16)
-
-
 def _recipe_text(recipe: Recipe) -> str:
     return json.dumps(recipe.told(), sort_keys=True)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
