@@ -135,6 +135,35 @@ def test_rows_that_are_edited_at_a_layer_share_the_blocks_below(
         torch.testing.assert_close(found[row], expected, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("place", [-1, 0])
+@pytest.mark.parametrize("layers", [(1,), (4,), (3, 2), (4, 1)])
+def test_the_lowest_edit_decides_where_a_pass_begins(layers: tuple[int, ...], place: int) -> None:
+    adapter = load(str(cached_checkpoint("llama")), check=False)
+    prompts = adapter.encode([Content.of(text) for text in ("one two three four", "five six", "seven")])
+    generator = torch.Generator().manual_seed(1)
+    owners, rows = [0, 1, 2] * 2, 6
+    edits = [
+        Intervention(
+            layer,
+            how,
+            torch.randn(2, adapter.d_model, generator=generator),
+            torch.arange(rows) % 2,
+            torch.linspace(0, 1, rows),
+            (place,),
+        )
+        for layer, how in zip(layers, ("add", "replace"), strict=False)
+    ]
+    found = next_logprobs(adapter, prompts, owners, edits)
+    for row, owner in enumerate(owners):
+        alone = [
+            replace(one, which=one.which[row : row + 1], strength=one.strength[row : row + 1])
+            for one in edits
+        ]
+        torch.testing.assert_close(
+            found[row], next_logprobs(adapter, prompts, [owner], alone)[0], rtol=0, atol=2e-5
+        )
+
+
 @pytest.mark.parametrize("wrong", ["states", "layer", "memory"])
 def test_states_that_are_not_enough_are_not_used(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = load(str(cached_checkpoint("bloom")), check=False)  # its blocks return more than states
