@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -307,14 +308,24 @@ def test_a_dry_run_says_what_it_cannot_support(command: list[str], tmp_path: Pat
     assert found["cannot_be_supported"] == [expected]
     assert not any(row["finished"] for row in found["units"])
     assert semhub(capfd, *run, "--shard", "1/4").status == 0
+    (tmp_path / "run" / "shards" / "arithmetic.similarity--all-bare.parquet").unlink()
     shown = semhub(capfd, *run, "--dry-run")
     assert f"cannot be supported: arithmetic.similarity all/continued: {reason}" in shown.out
-    assert "2 of 4 units are finished already" in shown.out
+    assert "1 of 4 units are finished already" in shown.out
+    assert re.search(r"all-bare and 1 more +\d+ +\d+ +\d", shown.out)
     assert semhub(capfd, *run).status == 0
     (verdict, *_) = json.loads((tmp_path / "run" / "verdicts.json").read_text())
     assert verdict["verdict"] == "untestable"
     assert reason in verdict["reason"].replace(" in all/continued", "")
     one_line(semhub(capfd, *run, "--n", 7, "--dry-run"), 2, "another configuration (n 6, not 7)")
+    counts = tmp_path / "counts"
+    shutil.copytree(run[-3].removeprefix("counts="), counts)
+    moved = [f"counts={counts}" if str(one).startswith("counts=") else one for one in run]
+    moved[-1] = tmp_path / "moved"
+    assert semhub(capfd, *moved, "--shard", "1/4").status == 0
+    with (counts / "en.txt").open("a", encoding="utf-8") as file:
+        file.write("one more line\n")
+    one_line(semhub(capfd, *moved, "--dry-run"), 2, "the data counts changed")
     one_line(semhub(capfd, *run, "--data", "cedict=nowhere"), 2, "nowhere does not exist")
 
 

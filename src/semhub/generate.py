@@ -2,8 +2,8 @@
 
 A row is a prompt with its own vectors and strengths. Columns before the first edited one are the same in every row of
 a prompt: they are read once for each prompt, and their keys and values are shared; so are whole rows that are alike.
-Nor does an edit change the layers below it: the next token's pass begins at the lowest layer that is written, with the
-states that the prompt has there. A row gives what it gives alone.
+Nor does an edit change the layers below it: where a prompt has many rows, the next token's pass begins at the lowest
+layer that is written, with the states that the prompt has there. A row gives what it gives alone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from semhub.models.sites import visiting
 from semhub.steer import Intervention, Writer, check, first_written
 
 T = TypeVar("T")
+MANY = 4  # rows of each prompt, from which on what it takes to begin inside the model is worth it
 REST = 0.75  # finished rows are let go once fewer than this share of a batch goes on
 
 
@@ -274,17 +275,16 @@ class _Batch:
         if self.past is not None and self.shared > 0:
             self.adapter.forward(self.inputs.columns(0, self.shared), self.past)
             self.read = self.shared
-        past = self.past if self.read else None
         if len(self.inputs.ids) < len(self.rows):
-            self.entered = self._entered(first, past)
-        if past is not None:
-            self.past = past.rows(self.index)
+            self.entered = self._entered(first if len(self.rows) >= MANY * len(self.inputs.ids) else 0)
+        if self.past is not None and self.read:
+            self.past = self.past.rows(self.index)
         return self._forward()
 
-    def _entered(self, first: int, past: Past | None) -> Entered | None:
+    def _entered(self, first: int) -> Entered | None:
         """What the rows of each prompt have in common of the columns that are left: up to `first`, or to where its
         pictures and sounds are taken in."""
-        inputs = self.inputs.columns(self.read)
+        inputs, past = self.inputs.columns(self.read), self.past if self.read else None
         found = self.adapter.entered(inputs, first, past) if first else None
         found = self.adapter.entered(inputs, 0, past) if found is None else found
         return None if found is None else found.rows(self.index)

@@ -12,7 +12,7 @@ from tests.models import test_hearing_generate, test_vision_generate
 from tests.models.soundmodels import HEARING, cached_sound_checkpoint
 from tests.models.visionmodels import FAMILIES, cached_vision_checkpoint
 from tests.tiny import FAMILIES as TEXT
-from tests.tiny import cached_checkpoint
+from tests.tiny import SIZE, cached_checkpoint
 
 from semhub.generate import next_logprobs
 from semhub.models import decoder, load
@@ -96,8 +96,8 @@ def test_what_enters_is_read_without_running_a_block() -> None:
     adapter, given = loaded("llava")
     inputs = adapter.collate(given, "left")
     assert adapter.entered(inputs) is not None
-    with visiting(adapter, {1: lambda _: pytest.fail("the first block ran")}):
-        assert adapter.entered(inputs) is not None
+    adapter.blocks[0].register_forward_hook(lambda *_: pytest.fail("the first block ran"))
+    assert adapter.entered(inputs) is not None
 
 
 @pytest.mark.parametrize("family", TEXT)
@@ -111,16 +111,17 @@ def test_rows_that_are_edited_at_a_layer_share_the_blocks_below(
     layer = 2
     ran: list[tuple[int, int]] = []
 
-    def count(block: int) -> Callable[[torch.Tensor], None]:
-        return lambda states: ran.append((block, len(states)))
+    def count(block: int) -> Callable[..., None]:
+        return lambda _, args, kwargs: ran.append((block, len(args[0] if args else kwargs["hidden_states"])))
 
     vectors = torch.randn(1, adapter.d_model, generator=torch.Generator().manual_seed(0))
-    rows = [0, 1] * 3
-    doses = torch.arange(6.0)
-    edit = Intervention(layer, "add", vectors, torch.zeros(6).long(), doses)
+    rows = [0, 1] * 4
+    doses = torch.arange(8.0)
+    edit = Intervention(layer, "add", vectors, torch.zeros(8).long(), doses)
     first = next_logprobs(adapter, prompts, rows, [edit])  # finds out that these states are enough
-    with visiting(adapter, {block: count(block) for block in range(1, adapter.n_layers + 1)}):
-        found = next_logprobs(adapter, prompts, rows, [edit])
+    for at in (1, layer + 1):  # past what semhub knows of: while it visits states, every pass runs all blocks
+        adapter.blocks[at - 1].register_forward_pre_hook(count(at), with_kwargs=True)
+    found = next_logprobs(adapter, prompts, rows, [edit])
     torch.testing.assert_close(found, first, rtol=0, atol=0)
     assert all(adapter._enters.values())
     assert adapter._enters
@@ -128,7 +129,7 @@ def test_rows_that_are_edited_at_a_layer_share_the_blocks_below(
     assert below.count(2) == above.count(2) + 1, (
         "once for what the prompts have in common, and once for their end"
     )
-    assert above[-1] == 6
+    assert above[-1] == 8
     for row, (prompt, dose) in enumerate(zip(rows, doses, strict=True)):
         alone = Intervention(layer, "add", vectors, torch.zeros(1).long(), dose[None])
         expected = next_logprobs(adapter, prompts, [prompt], [alone])[0]
@@ -141,7 +142,7 @@ def test_the_lowest_edit_decides_where_a_pass_begins(layers: tuple[int, ...], pl
     adapter = load(str(cached_checkpoint("llama")), check=False)
     prompts = adapter.encode([Content.of(text) for text in ("one two three four", "five six", "seven")])
     generator = torch.Generator().manual_seed(1)
-    owners, rows = [0, 1, 2] * 2, 6
+    owners, rows = [0, 1, 2] * 4, 12
     edits = [
         Intervention(
             layer,
@@ -189,6 +190,61 @@ def test_states_that_are_not_enough_are_not_used(wrong: str, monkeypatch: pytest
         adapter.returned_by_blocks = 0
     assert adapter.entered(rest, 2, past) is None
     assert adapter.entered(rest, 2, past) is None
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3_vl"])
+def test_while_others_visit_every_pass_runs_all_blocks(family: str) -> None:
+    """What hides the last states would make any trial pass, and a reader of a layer is to read that layer."""
+    adapter = loaded(family)[0] if family in FAMILIES else load(str(cached_checkpoint(family)), check=False)
+    assert isinstance(adapter, DecoderAdapter)
+    prompts = adapter.encode([Content.of("one two three four")])
+    if family in FAMILIES:
+        prompts = loaded(family)[1][:1]
+    edit = Intervention(
+        2, "add", torch.ones(1, adapter.d_model), torch.zeros(5).long(), torch.arange(5.0), (1,)
+    )
+    plain = []
+    for strength in edit.strength:
+        alone = replace(edit, which=edit.which[:1], strength=strength[None])
+        plain.append(next_logprobs(adapter, prompts, [0], [alone]))
+    top, read = adapter.n_layers, list[torch.Tensor]()
+    with visiting(adapter, {1: lambda states: read.append(states), top: torch.zeros_like}):
+        next_logprobs(adapter, prompts, [0] * 5, [edit])
+    assert not adapter._enters
+    own = adapter.hidden_states(adapter.collate(prompts))[1][0]
+    assert len(read[-1]) == 5
+    for row in read[-1]:
+        torch.testing.assert_close(row, own[-len(row) :], rtol=0, atol=1e-5)
+    after = next_logprobs(adapter, prompts, [0] * 5, [edit])
+    torch.testing.assert_close(after, torch.cat(plain), rtol=0, atol=1e-5)
+    assert adapter._enters
+
+
+def test_a_layer_that_is_not_enough_is_run_whole_though_another_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later blocks of gemma 4 use the keys and values of earlier ones, which a pass that begins above them lacks."""
+    kinds = ["sliding_attention", "full_attention"] * 3
+    sizes = {
+        "num_hidden_layers": 6,
+        "head_dim": 8,
+        "global_head_dim": 8,
+        "sliding_window": 8,
+        "layer_types": kinds,
+    }
+    shared = {"num_kv_shared_layers": 2, "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 408}
+    monkeypatch.setitem(TEXT, "gemma4", ("gemma4_text", {**SIZE, **sizes, **shared}))
+    adapter = load(str(cached_checkpoint("gemma4")), check=False)
+    assert isinstance(adapter, DecoderAdapter)
+    prompts = adapter.encode([Content.of("one two three four five six"), Content.of("seven eight")])
+    rows, vectors = [0, 1] * 4, torch.ones(1, adapter.d_model)
+    for layer in (2, 1, 4, 3, 5, 2):
+        edit = Intervention(layer, "add", vectors, torch.zeros(8).long(), torch.arange(8.0))
+        found = next_logprobs(adapter, prompts, rows, [edit])
+        for row, prompt in enumerate(rows):
+            alone = replace(edit, which=edit.which[:1], strength=edit.strength[row : row + 1])
+            expected = next_logprobs(adapter, prompts, [prompt], [alone])[0]
+            torch.testing.assert_close(found[row], expected, rtol=0, atol=2e-5)
+    answers = {kind[2]: enough for kind, enough in adapter._enters.items()}
+    assert answers == {1: True, 2: True, 3: False, 4: False, 5: False}
 
 
 def test_a_block_that_was_passed_by_is_as_it_was() -> None:

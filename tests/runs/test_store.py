@@ -22,7 +22,8 @@ from semhub.runs.config import RunConfig
 from semhub.runs.store import Store
 
 CONFIG = RunConfig(n=20)
-OWNED = {"config": CONFIG.model_dump(mode="json"), "config_hash": CONFIG.hash}
+OWNED_CONFIG = CONFIG.model_dump(mode="json")
+OWNED = {"config": OWNED_CONFIG, "config_hash": CONFIG.hash}
 MANIFEST: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **OWNED} | dict.fromkeys(
     ("model", "dominant", "experiments", "data", "units")
 )
@@ -88,11 +89,19 @@ def test_the_folder_of_another_configuration_is_refused(tmp_path: Path) -> None:
         Store(tmp_path).open(other)
 
 
-def test_an_option_of_another_version_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["gone", "new"])
+def test_options_of_another_version_are_named(tmp_path: Path, change: str) -> None:
     opened(tmp_path)
-    known = {**MANIFEST, "config": {**MANIFEST["config"], "gone": 1}, "config_hash": "ffff"}
+    config = {
+        name: value for name, value in OWNED_CONFIG.items() if (change, name) != ("new", "quantization")
+    }
+    config |= {"gone": 1} if change == "gone" else {}
+    known = {**MANIFEST, "config": config, "config_hash": "ffff"}
     (tmp_path / "manifest.json").write_text(json.dumps(known), encoding="utf-8")
-    with pytest.raises(RunFolderError, match=r"another configuration \(gone 1, not None\)"):
+    name = {"gone": "gone", "new": "quantization"}[change]
+    with pytest.raises(
+        RunFolderError, match=rf"another version of semhub, .* \({name}\)\. Choose another --out"
+    ):
         Store(tmp_path).open(CONFIG)
 
 
@@ -103,12 +112,13 @@ def test_an_option_of_another_version_is_named(tmp_path: Path) -> None:
         {},
         {"schema_version": SCHEMA_VERSION},
         {**MANIFEST, "schema_version": 0},
+        {**MANIFEST, "config": None},
         {**MANIFEST, "units": None},
     ],
 )
 def test_what_is_no_manifest_is_refused(tmp_path: Path, manifest: Any) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    if isinstance(manifest, dict) and manifest.keys() == MANIFEST.keys() and manifest["schema_version"]:
+    if manifest == {**MANIFEST, "units": None}:
         Store(tmp_path).open(CONFIG)
         return
     with pytest.raises(RunFolderError, match=r"manifest\.json is no manifest"):

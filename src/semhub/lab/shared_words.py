@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from semhub.errors import UsageError
 from semhub.lab.recipe import Recipe
 from semhub.lab.words import HintTokens, translations
 
@@ -47,6 +48,8 @@ class SharedWords:
         for word in words:
             first.setdefault(word.token, word)
         kept = [word for word in first.values() if word.dominant not in first]
+        if not kept:
+            raise UsageError(f"{recipe.name}: shared_words needs words of several types that are one token each.")
         groups = {dominant: i for i, dominant in enumerate(dict.fromkeys(word.dominant for word in kept))}
         types = {name: i for i, name in enumerate(dict.fromkeys(word.data_type for word in kept))}
         self._weight = model.model.embed_tokens.weight

@@ -93,6 +93,7 @@ class Adapter(ABC):
     blocks: tuple[nn.Module, ...]
     unembedding: Unembedding
     running: Inputs | None
+    visits: int  # of its layers that are open (models/sites.py): while any is, every pass runs all blocks
     takes: frozenset[str]
 
     @abstractmethod
@@ -136,8 +137,8 @@ class Adapter(ABC):
         """The batch as its states of `layer` (models/entered.py), its pictures and sounds taken in. past: of the
         columns before, which stays as it is.
 
-        None at layer 0 where there are no pictures and sounds, and for a model of which later blocks are given more
-        than these states.
+        None at layer 0 where there are no pictures and sounds, for a model of which later blocks are given more than
+        these states, and while anything else visits its states.
         """
 
     @property

@@ -75,6 +75,7 @@ class DecoderAdapter(Adapter):
         self.attention = str(getattr(config, "_attn_implementation", None) or "model's own")
         self.quantization = _quantization(model.config)
         self.running: Inputs | None = None
+        self.visits = 0
         self._enters: dict[
             tuple[bool, bool, int, bool], bool
         ] = {}  # kind of batch -> whether `entered` is enough
@@ -182,7 +183,7 @@ class DecoderAdapter(Adapter):
     def entered(self, inputs: Inputs, layer: int = 0, past: Past | None = None) -> Entered | None:
         pictures, sounds = any(inputs.pictures), any(inputs.sounds)
         kind = (pictures, sounds, layer, past is not None)
-        if not (pictures or sounds or layer) or self._enters.get(kind) is False:
+        if self.visits or not (pictures or sounds or layer) or self._enters.get(kind) is False:
             return None
         found = enter(self, inputs, layer, past, self._held_ids, self._plain_id)
         if kind not in self._enters:

@@ -35,7 +35,11 @@ def visiting(adapter: Adapter, visits: Mapping[int, Visit]) -> Iterator[None]:
         for layer, visit in sorted(visits.items()):
             check_layer(layer, adapter.n_layers)
             stack.callback(_attach(adapter.blocks, layer, visit).remove)
-        yield
+        adapter.visits += 1
+        try:
+            yield
+        finally:
+            adapter.visits -= 1
 
 
 def _attach(blocks: tuple[nn.Module, ...], layer: int, visit: Visit) -> RemovableHandle:

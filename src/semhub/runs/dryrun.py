@@ -22,8 +22,9 @@ from semhub.models.base import Adapter, Encoded
 from semhub.runs.config import RunConfig
 from semhub.runs.execute import prepare
 from semhub.runs.foreseen import unsupportable
+from semhub.runs.manifest import check_same, describe
 from semhub.runs.plan import contents, for_twins, is_sensed, n_contents
-from semhub.runs.store import Store
+from semhub.runs.store import MANIFEST, Store
 from semhub.types import CaseSet, Content, LensSet, PairSet, PromptSet, SteerSet, TextSet
 
 STEERED, SAID = 8, 5  # conditions of a steering set: scored by the next token, and read as text
@@ -32,7 +33,7 @@ TWIN_CONDITIONS = 2  # of a twin's; it reads no text
 
 def estimate(config: RunConfig, folder: Path, console: Console | None = None) -> dict[str, Any]:
     """Units with their contents, tokens and seconds, and the memory they need, without running them. Units that share
-    their forward passes are one entry, under the first one's name; those that are finished in `folder` take no time.
+    their forward passes are one entry, under the first one's name, with how many of them are finished in `folder`.
 
     Seconds are extrapolated from one timed batch of forward passes and one timed tile of the lens; statistics
     and the report are not in it. Raises RunFolderError for a folder that the run would refuse.
@@ -40,6 +41,8 @@ def estimate(config: RunConfig, folder: Path, console: Console | None = None) ->
     store = Store(folder)
     store.check(config)
     prepared = prepare(config, console=console)
+    if (folder / MANIFEST).exists():
+        check_same(store, describe(config, prepared, "", time.time()))
     adapter = prepared.adapter
     per_token, per_row = _speed(adapter, config)
     n_twins = config.n_twins(adapter.n_parameters)
@@ -52,8 +55,8 @@ def estimate(config: RunConfig, folder: Path, console: Console | None = None) ->
             is_twin = group[0].twin is not None
             alike[key] = _work(adapter, sets, is_twin, is_compared=n_twins > 0 and not is_twin)
         tokens, lens_rows = alike[key]
-        there = all(store.done(unit.id) for unit in group)
-        took = 0.0 if there else tokens * per_token + lens_rows * (adapter.n_layers + 1) * per_row
+        there = sum(store.done(unit.id) for unit in group)
+        took = 0.0 if there == len(group) else tokens * per_token + lens_rows * (adapter.n_layers + 1) * per_row
         named = {"unit": group[0].id, "shards": len(group), "contents": n_contents(group)}
         rows.append({**named, "tokens": tokens, "seconds": took, "finished": there})
     element = adapter.dtype.itemsize
@@ -64,7 +67,7 @@ def estimate(config: RunConfig, folder: Path, console: Console | None = None) ->
         "dominant": prepared.dominant,
         "units": [{**row, "seconds": round(row["seconds"], 2)} for row in rows],
         "left_out": [one.id for one in prepared.left_out],
-        "cannot_be_supported": unsupportable(prepared, n_twins),
+        "cannot_be_supported": unsupportable(prepared.built, n_twins, prepared.dominant["status"] != "none"),
         "seconds": round(sum(row["seconds"] for row in rows), 1),
         "weights_bytes": adapter.n_parameters * element,
         "states_bytes": largest * (adapter.n_layers + 1) * adapter.d_model * element,
@@ -149,7 +152,7 @@ def show(found: dict[str, Any], console: Console, as_json: bool) -> None:
     console.print(table)
     weights, states = found["weights_bytes"] / 2**20, found["states_bytes"] / 2**20
     n_units = sum(row["shards"] for row in found["units"])
-    finished = sum(row["shards"] for row in found["units"] if row["finished"])
+    finished = sum(row["finished"] for row in found["units"])
     for one in found["cannot_be_supported"]:
         line = f"cannot be supported: {one['experiment']} {one['variant']}: {one['reason']}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -123,6 +123,11 @@ def keep_or_write(store: Store, facts: dict[str, Any]) -> None:
     if not (store.folder / MANIFEST).exists():
         store.write_json(store.folder / MANIFEST, facts)
         return
+    check_same(store, facts)
+
+
+def check_same(store: Store, facts: dict[str, Any]) -> None:
+    """Raises RunFolderError if the folder's run is of another model or other data."""
     before = store.manifest()
     if before["model"]["weights_sha256"] != facts["model"]["weights_sha256"]:
         raise RunFolderError(

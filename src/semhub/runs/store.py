@@ -67,11 +67,15 @@ class Store:
         manifest = self.manifest()
         if manifest["config_hash"] == config.hash:
             return
-        before, now = dict(manifest["config"]), config.model_dump(mode="json")
+        before, now = manifest["config"], config.model_dump(mode="json")
+        if before.keys() != now.keys():
+            names = ", ".join(sorted(before.keys() ^ now.keys()))
+            raise RunFolderError(
+                f"{self.folder} holds a run of another version of semhub, which has other options ({names}). "
+                "Choose another --out."
+            )
         changed = [
-            f"{name} {before.get(name)!r}, not {now.get(name)!r}"
-            for name in {**now, **before}
-            if before.get(name) != now.get(name)
+            f"{name} {before[name]!r}, not {value!r}" for name, value in now.items() if before[name] != value
         ]
         raise RunFolderError(
             f"{self.folder} holds a run of another configuration ({'; '.join(changed)}). "
@@ -82,7 +86,7 @@ class Store:
         """The manifest; RunFolderError if the folder has none that can be read."""
         found = self._read_json(self.folder / MANIFEST)
         known = isinstance(found, dict) and found.get("schema_version") == SCHEMA_VERSION
-        if not (known and found.keys() >= NEEDED):
+        if not (known and found.keys() >= NEEDED and isinstance(found["config"], dict)):
             raise RunFolderError(
                 f"{self.folder / MANIFEST} is no manifest of a run of this version of semhub."
             )

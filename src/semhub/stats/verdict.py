@@ -17,6 +17,7 @@ from semhub.stats.causal import causal
 from semhub.stats.evidence import ALPHA, WEAK, Evidence, Tables, dominant_reading, shared_space
 from semhub.stats.multiplicity import holm
 
+NO_DOMINANT = "no dominant language was found in this model"
 SUPPORTED, NOT_SUPPORTED, UNTESTABLE = "supported", "not_supported", "untestable"
 DECIDING = {
     ("language", "P1"): "language.similarity",
@@ -53,7 +54,7 @@ def decide(
     n_draws: int = 1000,
     untaken: Mapping[str, str] | None = None,
 ) -> list[dict[str, object]]:
-    """The verdicts of a run, as in verdicts.json; `passed` of a check that was not made is None.
+    """The verdicts of a run, as in verdicts.json; `passed` of a condition without a number is None: it was not tested.
 
     deciding: experiment -> its deciding variants, for the experiments that were run. experiments: (spoke,
     prediction) -> the deciding experiment of a spoke from outside the package. shares_words: the experiments whose
@@ -177,7 +178,7 @@ def _word(
             return UNTESTABLE, one.untestable + found
     failed = dict.fromkeys(check.name for one in evidence for check in one.checks if not check.passed)
     if prediction == "P2" and not dominant_found:
-        return NOT_SUPPORTED, "no dominant language was found in this model"
+        return NOT_SUPPORTED, NO_DOMINANT
     if failed:
         return NOT_SUPPORTED, "failed: " + "; ".join(failed)
     if not adjusted <= ALPHA:
