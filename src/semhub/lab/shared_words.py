@@ -49,7 +49,9 @@ class SharedWords:
             first.setdefault(word.token, word)
         kept = [word for word in first.values() if word.dominant not in first]
         if not kept:
-            raise UsageError(f"{recipe.name}: shared_words needs words of several types that are one token each.")
+            raise UsageError(
+                f"{recipe.name}: shared_words needs words of several types that are one token each."
+            )
         groups = {dominant: i for i, dominant in enumerate(dict.fromkeys(word.dominant for word in kept))}
         types = {name: i for i, name in enumerate(dict.fromkeys(word.data_type for word in kept))}
         self._weight = model.model.embed_tokens.weight

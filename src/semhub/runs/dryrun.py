@@ -56,7 +56,9 @@ def estimate(config: RunConfig, folder: Path, console: Console | None = None) ->
             alike[key] = _work(adapter, sets, is_twin, is_compared=n_twins > 0 and not is_twin)
         tokens, lens_rows = alike[key]
         there = sum(store.done(unit.id) for unit in group)
-        took = 0.0 if there == len(group) else tokens * per_token + lens_rows * (adapter.n_layers + 1) * per_row
+        took = (
+            0.0 if there == len(group) else tokens * per_token + lens_rows * (adapter.n_layers + 1) * per_row
+        )
         named = {"unit": group[0].id, "shards": len(group), "contents": n_contents(group)}
         rows.append({**named, "tokens": tokens, "seconds": took, "finished": there})
     element = adapter.dtype.itemsize
