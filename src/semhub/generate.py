@@ -20,9 +20,8 @@ from torch import Tensor
 from semhub.capture import capture
 from semhub.errors import ModelError, UsageError
 from semhub.models.base import Adapter, Encoded, Entered, out_of_memory, release
-from semhub.models.entered import going_on
 from semhub.models.past import Past
-from semhub.models.sites import visiting
+from semhub.models.sites import going_on, visiting
 from semhub.steer import Intervention, Writer, check, first_written
 
 T = TypeVar("T")

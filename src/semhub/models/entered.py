@@ -3,8 +3,8 @@ and sounds. Rows of one prompt that are edited from that layer on have them in c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -14,7 +14,7 @@ from semhub.models.base import Adapter, Inputs
 from semhub.models.inputs import Entered
 from semhub.models.memory import out_of_memory
 from semhub.models.past import Past
-from semhub.models.sites import passing, visiting
+from semhub.models.sites import going_on, visiting
 
 FAULTS = (RuntimeError, ValueError, TypeError, AttributeError, IndexError, KeyError, NotImplementedError)
 
@@ -41,20 +41,6 @@ def enter(
     with visiting(adapter, {layer: keep}), suppress(_Enough):
         adapter.forward(inputs, _copy(past, inputs))
     return Entered(replace(inputs, ids=ids, pictures=(), sounds=()), kept[0], layer)
-
-
-@contextmanager
-def going_on(adapter: Adapter, entered: Entered) -> Iterator[None]:
-    """While open, a pass of `entered.inputs` begins with its states; the blocks below its layer are not run.
-
-    A past that the pass is given lacks the new columns in those blocks afterwards.
-    """
-    skipped = adapter.blocks[: entered.layer]
-    with (
-        passing(skipped, adapter.returned_by_blocks if skipped else 0),
-        visiting(adapter, {entered.layer: lambda _: entered.states}),
-    ):
-        yield
 
 
 def is_enough(adapter: Adapter, inputs: Inputs, entered: Entered, past: Past | None = None) -> bool:

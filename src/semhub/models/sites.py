@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from semhub.errors import UsageError
-from semhub.models.base import Adapter
+from semhub.models.base import Adapter, Entered
 
 Visit = Callable[[Tensor], Tensor | None]
 
@@ -93,6 +93,20 @@ def _put(block: nn.Module, forward: Callable[..., Any] | None) -> None:
         del block.forward
     else:
         block.forward = forward
+
+
+@contextmanager
+def going_on(adapter: Adapter, entered: Entered) -> Iterator[None]:
+    """While open, a pass of `entered.inputs` begins with its states; the blocks below its layer are not run.
+
+    A past that the pass is given lacks the new columns in those blocks afterwards.
+    """
+    skipped = adapter.blocks[: entered.layer]
+    with (
+        passing(skipped, adapter.returned_by_blocks if skipped else 0),
+        visiting(adapter, {entered.layer: lambda _: entered.states}),
+    ):
+        yield
 
 
 def returned_by(block: nn.Module, run: Callable[[], object]) -> int:
