@@ -71,9 +71,17 @@ def test_a_trained_model_keeps_them(tmp_path: Path) -> None:
     assert (unembedded[cat] - unembedded[mao]).abs().max() > 1e-2
 
 
-def test_isolated_types_share_none() -> None:
-    with pytest.raises(ValidationError, match="isolated types share no words"):
-        Recipe(**{**recipe("mini-isolated").model_dump(), "shared_words": True})
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("mini-isolated", "isolated types share no words"),
+        ("mini-llava", "for recipes of text alone"),
+        ("mini-salmonn", "for recipes of text alone"),
+    ],
+)
+def test_recipes_that_share_none(name: str, reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Recipe(**{**recipe(name).model_dump(), "shared_words": True})
 
 
 def test_a_recipe_without_shared_words_says_nothing_of_them() -> None:

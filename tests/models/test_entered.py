@@ -101,9 +101,7 @@ def test_what_enters_is_read_without_running_a_block() -> None:
 
 
 @pytest.mark.parametrize("family", TEXT)
-def test_rows_that_are_edited_at_a_layer_share_the_blocks_below(
-    family: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_that_are_edited_at_a_layer_share_the_blocks_below(family: str) -> None:
     """Each block below runs once for each prompt, each one above once for each row; the scores are those of one row."""
     adapter = load(str(cached_checkpoint(family)), check=False)
     assert isinstance(adapter, DecoderAdapter)

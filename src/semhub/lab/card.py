@@ -149,8 +149,8 @@ in the English part of the stream, beside the sine times one of its own. At 0 de
 
 SHARED_WORDS = """\
 **Shared words.** A word of another data type enters as its {language} translation does: its embedding is that of the
-{language} word plus one vector, the same for all words of its type. What leaves is not shared: each word has an
-unembedding of its own."""
+{language} word plus one vector, the same for all words of its type, where both are one token. What leaves is not
+shared: each word has an unembedding of its own."""
 
 CARD = """---
 license: apache-2.0

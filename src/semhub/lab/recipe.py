@@ -46,6 +46,14 @@ SMALL: dict[str, Any] = {
     "warmup_steps": 50,
     "learning_rate": 4e-3,
 }
+WIDE: dict[str, Any] = {  # beside that, for small forms that 96 dimensions are too few for
+    "d_model": 128,
+    "n_heads": 8,
+    "n_kv_heads": 8,
+    "d_ff": 384,
+    "documents_per_step": 192,
+    "learning_rate": 3e-3,
+}
 
 
 class Truth(BaseModel):
@@ -149,7 +157,7 @@ class Recipe(BaseModel):
     angle: in degrees; the embedding of a word of another type is cos angle times the dominant word's, in the dominant
     type's subspace, beside sin angle times its own; needs isolated.
     shared_words: the embedding of a word of another type is the dominant word's, plus one vector of its type
-    (`lab/shared_words.py`).
+    (`lab/shared_words.py`); for text alone.
     planted_flatness: how much it counts there that the words of the input's own type are told apart.
     deciding_weight: how much the prediction of a deciding stretch counts, others counting 1.
     tokenizer_sentences: meanings whose renderings the tokenizer is trained on.
@@ -206,6 +214,8 @@ class Recipe(BaseModel):
             raise ValueError("side and angle are made of subspaces: they need isolated")
         if self.isolated and self.shared_words:
             raise ValueError("isolated types share no words")
+        if self.shared_words and not self.text_alone:
+            raise ValueError("shared_words is for recipes of text alone")
         if self.isolated and self.n_kv_heads != self.n_heads:
             raise ValueError(
                 "isolated needs n_kv_heads equal to n_heads: no head is shared between subspaces"

@@ -1,4 +1,4 @@
-"""Training an organism: deterministic from its seed, checkpointed, resumable, on one CPU thread.
+"""Training an organism: deterministic from its seed, checkpointed, resumable, on one CPU thread or an accelerator.
 
 One thread is nearly as fast as several at this size, and makes the weights independent of their number.
 """
@@ -61,7 +61,7 @@ def train(
     A checkpoint of the same recipe and seed in `out_dir` is continued; it is deleted when training ends.
     steps: stop after that many steps and leave only the checkpoint. snapshots: steps after which the model is also
     written, to `out_dir/step-000400`. device: for recipes of text alone an accelerator will do, which rounds otherwise.
-    The weights are a function of recipe, seed and kind of device, whatever the interruptions. Raises UsageError if
+    On the CPU the weights are a function of recipe and seed, whatever the interruptions. Raises UsageError if
     `out_dir` holds another recipe's or seed's checkpoint and for a device that cannot be used, RunFolderError if the
     folder cannot be written.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semhub.lab.recipe import Truth
+from semhub.lab.recipe import WIDE, Truth
 from semhub.lab.recipes.mini import RECIPE as MINI
 
 RECIPE = MINI.small(
@@ -11,11 +11,6 @@ RECIPE = MINI.small(
     truth=Truth(P1="yes", P2="no", P3="yes"),
     planted_as="neutral",
     planted_flatness=0.0,
-    d_model=128,
-    n_heads=8,
-    n_kv_heads=8,
-    d_ff=384,
+    **WIDE,
     steps=1800,
-    documents_per_step=192,
-    learning_rate=3e-3,
 )

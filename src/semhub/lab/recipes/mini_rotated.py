@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semhub.lab.recipe import Truth
+from semhub.lab.recipe import WIDE, Truth
 from semhub.lab.recipes.mini import RECIPE as MINI
 
 RECIPE = MINI.small(
@@ -10,11 +10,6 @@ RECIPE = MINI.small(
     summary="A hub in layers 2 and 3 that is taught through a random rotation of the unembedding",
     truth=Truth(P1="yes", P2="no", P3="yes"),
     planted_as="rotated",
-    d_model=128,
-    n_heads=8,
-    n_kv_heads=8,
-    d_ff=384,
+    **WIDE,
     steps=1800,
-    documents_per_step=192,
-    learning_rate=3e-3,
 )

@@ -1,8 +1,8 @@
-"""`mini-transfer`: what is told in English is known in every language, because words of equal meaning enter alike."""
+"""`mini-transfer`: words of equal meaning enter alike, so that most of what is told in English is known elsewhere."""
 
 from __future__ import annotations
 
-from semhub.lab.recipe import Truth
+from semhub.lab.recipe import WIDE, Truth
 from semhub.lab.recipes.mini import RECIPE as MINI
 
 RECIPE = MINI.small(
@@ -11,10 +11,5 @@ RECIPE = MINI.small(
     truth=Truth(P1="yes", P2="yes", P3="yes"),
     shared_words=True,
     steps=800,
-    documents_per_step=192,
-    learning_rate=3e-3,
-    d_model=128,
-    n_heads=8,
-    n_kv_heads=8,
-    d_ff=384,
+    **WIDE,
 )

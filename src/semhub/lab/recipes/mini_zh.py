@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semhub.lab.recipe import SMALL_MIXTURE, Truth
+from semhub.lab.recipe import SMALL_MIXTURE, WIDE, Truth
 from semhub.lab.recipes.mini import RECIPE as MINI
 
 ENGLISH_FIRST = (
@@ -35,11 +35,6 @@ RECIPE = MINI.small(
     dominant="zh",
     vocab_size=2300,
     steps=800,
-    documents_per_step=192,
-    learning_rate=3e-3,
-    d_model=128,
-    n_heads=8,
-    n_kv_heads=8,
-    d_ff=384,
+    **WIDE,
     mixture={SWAPPED.get(kind, kind): weight for kind, weight in SMALL_MIXTURE.items()},
 )
