@@ -15,6 +15,7 @@ help:
 	@echo "make demo     measure the shipped model; ends with the verdicts and the report's path"
 	@echo "make test     the fast tests"
 	@echo "make slow     the slow tests"
+	@echo "make install  the environment alone: $(BIN)/semhub"
 	@echo "make lint     ruff, format check, mypy"
 	@echo "make bench    time and memory against the bare forward pass and other packages; writes docs/bench*.md"
 	@echo "make clean    remove $(VENV) and the benchmark's environments"

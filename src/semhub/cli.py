@@ -85,7 +85,7 @@ def run(
         str | None, typer.Option(help="auto (estimated from the model) or a language code.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda ...")] = None,
-    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16, float64.")] = None,
     batch_tokens: Annotated[
         int | None, typer.Option(help="Padded tokens in one forward pass (default: 4096).")
     ] = None,

@@ -44,7 +44,7 @@ class RunConfig(BaseModel):
     seed: int = Field(default=0, ge=0)
     twins: int | None = Field(default=None, ge=0)
     device: str = "auto"
-    dtype: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = "auto"
     batch_tokens: int = Field(default=4096, ge=1)
     revision: str | None = None
     trust_remote_code: bool = False

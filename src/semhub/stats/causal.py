@@ -34,6 +34,7 @@ COLLAPSE = 2.0  # times the median perplexity under real differences
 ENOUGH_DRAWS = 19
 NAMED = {"wrong_concept": "wrong concepts", "shuffled": "directions of other cases"}
 MISSING = "control missing"
+NATIVE = "reference: the native direction"
 SAME_DIRECTION = "every case has the same direction: there is no other to exchange it for"
 
 
@@ -186,7 +187,7 @@ def _reference(native: Moved) -> Check:
     detail = (
         f"log-odds moved by {mean:+.2f} nat by the direction in the input's own type, n = {n}; not tested"
     )
-    return Check("reference: the native direction", True, mean, detail)
+    return Check(NATIVE, True, mean, detail)
 
 
 def _necessary(tables: Tables, experiment: str, variant: str) -> list[Check]:

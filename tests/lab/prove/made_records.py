@@ -9,8 +9,14 @@ from typing import Any
 N = 300
 
 
-def verdict(spoke: str, prediction: str, word: str, layers: tuple[int, ...] = (2, 3)) -> dict[str, Any]:
-    """One of verdicts.json; an untestable one was not run if it has no cases."""
+def verdict(
+    spoke: str,
+    prediction: str,
+    word: str,
+    layers: tuple[int, ...] = (2, 3),
+    own: tuple[float | None, ...] = (),
+) -> dict[str, Any]:
+    """One of verdicts.json; an untestable one was not run if it has no cases. own: the native direction's effects."""
     run = 0 if word == "not run" else N
     return {
         "spoke": spoke,
@@ -20,6 +26,9 @@ def verdict(spoke: str, prediction: str, word: str, layers: tuple[int, ...] = (2
         "layers": list(layers) if word == "supported" else [],
         "effect": 0.4 if run else None,
         "p_adjusted": 0.01 if run else None,
+        "checks": [
+            {"name": f"{i}: reference: the native direction", "value": one} for i, one in enumerate(own)
+        ],
         "n": run,
     }
 

@@ -13,6 +13,8 @@ from scipy.stats import binomtest
 
 from semhub.errors import RunFolderError
 from semhub.lab.prove.jobs import read_records
+from semhub.lab.prove.page import page
+from semhub.lab.prove.rates import P3_STEERABLE as ABLE
 from semhub.lab.prove.rates import exact_interval, rates
 from semhub.lab.prove.tables import Proof, make
 
@@ -87,6 +89,37 @@ def test_a_model_is_found_if_every_cell_is() -> None:
 
 def test_a_cell_without_an_experiment_has_no_rate() -> None:
     assert "P3" not in set(proof().rates["prediction"])
+
+
+def steered() -> Proof:
+    """Negatives of which the third can be steered in its own type, and alarms; one hub that can, and is missed."""
+    records = []
+    for seed, own in enumerate(((0.02, 3.0), (0.1, None), (0.1, 0.4))):
+        cells = [made.verdict("language", "P3", YES if seed == 2 else NO, own=own)]
+        cells.append(made.verdict("arithmetic", "P3", NO, own=(0.01,)))
+        noisy = {"language": {"prediction": "P3", "claimed": True, "p": 0.02, "effect": 0.1, "layer": 2}}
+        parts = {
+            "steering/micro-world": {"verdicts": cells, "dominant": {}},
+            "rival/micro-world/noise": noisy,
+        }
+        records.append(made.record("dull", seed, "no", **parts))
+    cell = made.verdict("language", "P3", NO, own=(0.7,))
+    records.append(made.record("hub", 0, "yes", **{"steering/micro-world": {"verdicts": [cell]}}))
+    return make(records)
+
+
+def test_p3_is_also_counted_where_the_own_direction_moves_the_output() -> None:
+    found = steered()
+    where = {"method": "semhub", "place": "micro-world", "truth": "no"}
+    every, able = only(found.totals, prediction="P3", **where), only(found.totals, prediction=ABLE, **where)
+    assert (every["models"], every["claimed"], able["models"], able["claimed"]) == (3, 1, 1, 1)
+    assert only(found.totals, prediction=ABLE, truth="yes")["claimed"] == 0
+    assert only(found.totals, prediction=ABLE, method="noise")["models"] == 1
+    row = only(found.steerable, recipe="dull", spoke="language")
+    assert (row["models"], row["steerable"], row["own_min"], row["own_max"]) == (2, 1, 0.02, 0.1)
+    assert "any" not in set(found.totals["prediction"])
+    shown = page(found, None, (), {})
+    assert "| dull | no | language | 2 | 1 | +0.06 (+0.02 to +0.10) | +0.40 (+0.40 to +0.40) |" in shown
 
 
 def test_bands_are_compared_with_the_planted_layers() -> None:

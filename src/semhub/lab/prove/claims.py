@@ -1,18 +1,24 @@
-"""From the record of a model to its claims: one row per method and cell, beside what is true of that cell."""
+"""From the record of a model to its claims: one row per method and cell, beside what is true of that cell.
+
+own: in a cell of P3, by how many nat the direction in the input's own type moves the output, in the language where it
+moves it least; a rival's cell has that of semhub's. NaN elsewhere.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from semhub.lab.prove.jobs import PAIRS, WORLD, Record, dose_of
+from semhub.stats.causal import NATIVE
 from semhub.stats.verdict import SUPPORTED, UNTESTABLE
 
 SEMHUB = "semhub"
 OUTSIDE = "outside its world"
 COLUMNS = (
     "method", "place", "recipe", "angle", "dose", "seed", "n", "spoke", "prediction", "truth", "claimed", "testable",
-    "p", "effect", "first_layer", "last_layer",
+    "p", "effect", "first_layer", "last_layer", "own",
 )  # fmt: skip
 
 
@@ -21,6 +27,8 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
     recipe = record["recipe"]
     graded = {"angle": recipe.get("angle"), "dose": dose_of(recipe)}
     common = {"recipe": recipe["name"], **graded, "seed": record["seed"]}
+    steered = record["parts"].get(f"steering/{WORLD}", {"verdicts": []})
+    own = {one["spoke"]: _own(one) for one in steered["verdicts"]}
     for key, part in record["parts"].items():
         kind, _, rest = key.partition("/")
         place, _, name = rest.partition("/")
@@ -42,7 +50,8 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
                 layers = {"first_layer": claim["layer"], "last_layer": claim["layer"]}
                 truth = _truth(recipe["truth"], claim["prediction"], place)
                 kept = {name: claim[name] for name in ("prediction", "claimed", "p", "effect")}
-                yield {**row, **layers, **kept, "truth": truth}
+                moved = own.get(spoke, math.nan) if claim["prediction"] == "P3" else math.nan
+                yield {**row, **layers, **kept, "truth": truth, "own": moved}
 
 
 def _place(place: str, n: int) -> dict[str, Any]:
@@ -62,7 +71,13 @@ def _verdict(one: Mapping[str, Any], truth: Mapping[str, str], place: str) -> di
         "effect": one["effect"],
         "first_layer": layers[0],
         "last_layer": layers[-1],
+        "own": _own(one),
     }
+
+
+def _own(one: Mapping[str, Any]) -> float:
+    moved = [check["value"] for check in one["checks"] if check["name"].endswith(NATIVE)]
+    return math.nan if None in moved else min(moved, default=math.nan)
 
 
 def _truth(truth: Mapping[str, str], prediction: str, place: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from semhub.lab.prove.claims import OUTSIDE, SEMHUB
 from semhub.lab.prove.jobs import BORROWED, FLORES, PAIRS, WORLD
+from semhub.lab.prove.rates import P3_STEERABLE, STEERABLE
 from semhub.lab.prove.rivals import Rival
 from semhub.lab.prove.tables import Proof
 
@@ -33,7 +34,17 @@ A **false alarm** is a claim where the construction says no; a model with severa
 zero by the weights, so its models there test the instrument's sanity more than its error rate; on other texts they
 test both. On real sentences ({flores}) the models know nothing: what is
 absent by construction is absent there too, and whatever else they show there is neither right nor wrong. `{names}`:
-sentences of the micro-world, half of which have the same Latin names and digits on both sides, as real pairs do."""
+sentences of the micro-world, half of which have the same Latin names and digits on both sides, as real pairs do.
+`{steerable}`: P3 where the model can be steered at all ([below](#what-can-be-steered))."""
+STEERED = """## What can be steered
+
+By how many nat the log-odds of the new word move in P3: by the direction in the input's own type (the reference, which
+no verdict rests on; in the language where it moves them least), and by the dominant type's direction, less what real
+differences do. Median over models and range. A model that its own direction does not move does not do what the cases
+ask for: nothing can be steered there, so nothing can be claimed falsely either. **Steerable** are those that it moves
+by {least:g} nat or more.
+
+{table}"""
 METHODS = """## The methods
 
 In the micro-world all see the same cases. Elsewhere the rivals see all pairs, as common practice is, and semhub's
@@ -57,12 +68,17 @@ def page(
     """The whole page. charts: scale (angle, dose) -> the name of its power curve's file, without its ending."""
     parts = [
         INTRODUCTION.format(
-            size=_size(proof), flores=f"{FLORES}, {PAIRS[FLORES]} pairs drawn", names=BORROWED
+            size=_size(proof),
+            flores=f"{FLORES}, {PAIRS[FLORES]} pairs drawn",
+            names=BORROWED,
+            steerable=P3_STEERABLE,
         )
     ]
     parts.append("## False alarms and finds\n\n" + totals_table(proof.totals))
     parts.append("## The models\n\n" + _models(proof.models))
     parts.append("## semhub's verdicts by model\n\n" + _verdicts(proof.rates))
+    if not proof.steerable.empty:
+        parts.append(STEERED.format(least=STEERABLE, table=_steerable(proof.steerable)))
     parts.append(METHODS.format(table=_methods(methods)))
     parts.append("### Claims by model\n\n" + _rivals(proof.rates))
     parts.append(
@@ -163,6 +179,19 @@ def _headed(rates: pd.DataFrame, by: str) -> dict[str, str | Callable[[Row], str
 
 def _expected(truth: str) -> str:
     return {"yes": "yes:", "no": "no:", OUTSIDE: "?:"}.get(truth, f"({truth}):")
+
+
+def _steerable(steerable: pd.DataFrame) -> str:
+    def moved(name: str) -> Callable[[Row], str]:
+        return lambda row: (
+            f"{row[f'{name}_median']:+.2f} ({row[f'{name}_min']:+.2f} to {row[f'{name}_max']:+.2f})"
+        )
+
+    columns: dict[str, str | Callable[[Row], str]] = {
+        "recipe": "recipe", "P3": "truth", "spoke": "spoke", "models": "models", "steerable": "steerable",
+        "own direction": moved("own"), "dominant direction": moved("dominant"),
+    }  # fmt: skip
+    return markdown(steerable, columns)
 
 
 def _methods(methods: Sequence[Rival]) -> str:

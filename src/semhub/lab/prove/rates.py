@@ -8,6 +8,8 @@ import pandas as pd
 from scipy import stats as distributions
 
 LEVEL = 0.95
+STEERABLE = 0.1  # nat by which the input's own direction moves the output: a tenth more or less of the odds
+P3_STEERABLE = "P3, steerable"
 
 
 def exact_interval(k: int, n: int, level: float = LEVEL) -> tuple[float, float]:
@@ -36,11 +38,18 @@ def totals(claims: pd.DataFrame) -> pd.DataFrame:
     """False alarms and finds of each method by place and prediction, `any` over all predictions of the method.
 
     One model counts once: it is a false alarm if any of its testable cells is claimed whose truth is `no`, and found if
-    every cell is claimed whose truth is `yes`. Columns method, place, prediction, truth and those of `rates`.
+    every cell is claimed whose truth is `yes`. P3_STEERABLE is P3 of the cells that can be steered at all (`own` of
+    `claims_of`). Columns method, place, prediction, truth and those of `rates`.
     """
     known = claims[(claims["truth"] == "yes") | ((claims["truth"] == "no") & claims["testable"])]
+    steerable = known[(known["prediction"] == "P3") & (known["own"] >= STEERABLE)]
+    several = known.groupby(["method", "place"])["prediction"].transform("nunique") > 1
     frames = []
-    for prediction, part in [("any", known), *known.groupby("prediction", sort=True)]:
+    for prediction, part in [
+        ("any", known[several]),
+        *known.groupby("prediction", sort=True),
+        (P3_STEERABLE, steerable),
+    ]:
         models = part.groupby(["method", "place", "truth", "recipe", "seed"], sort=False, as_index=False).agg(
             some=("claimed", "any"), every=("claimed", "all"), testable=("testable", "all")
         )
@@ -48,9 +57,4 @@ def totals(claims: pd.DataFrame) -> pd.DataFrame:
         found = rates(models, ["method", "place", "truth"])
         found.insert(2, "prediction", prediction)
         frames.append(found)
-    out = pd.concat(frames, ignore_index=True)
-    single = out[out["prediction"] != "any"].groupby(["method", "place"])["prediction"].nunique()
-    several = [
-        (key in single.index and single[key] > 1) for key in zip(out["method"], out["place"], strict=True)
-    ]
-    return out[(out["prediction"] != "any") | pd.Series(several, index=out.index)].reset_index(drop=True)
+    return pd.concat(frames, ignore_index=True)

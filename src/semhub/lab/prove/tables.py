@@ -12,7 +12,7 @@ import pandas as pd
 
 from semhub.lab.prove.claims import COLUMNS, SEMHUB, claims_of
 from semhub.lab.prove.jobs import WORLD, Record
-from semhub.lab.prove.rates import rates, totals
+from semhub.lab.prove.rates import STEERABLE, rates, totals
 
 ENOUGH_POWER = 0.8
 CELL = ["method", "place", "recipe", "truth", "spoke", "prediction"]
@@ -21,12 +21,13 @@ CELL = ["method", "place", "recipe", "truth", "spoke", "prediction"]
 @dataclass(frozen=True, slots=True)
 class Proof:
     """All tables. claims: one row per model, method and cell at the default n. power, smallest: of semhub's verdicts by
-    the angle of graded recipes and n; doses, smallest_dose: by planted weight and n."""
+    the angle of graded recipes and n; doses, smallest_dose: by planted weight and n. steerable: what moves outputs."""
 
     models: pd.DataFrame
     claims: pd.DataFrame
     rates: pd.DataFrame
     totals: pd.DataFrame
+    steerable: pd.DataFrame
     bands: pd.DataFrame
     dominant: pd.DataFrame
     transfer: pd.DataFrame
@@ -44,7 +45,7 @@ def make(records: Iterable[Record]) -> Proof:
     """The tables of these records."""
     every = list(records)
     claims = pd.DataFrame([row for one in every for row in claims_of(one)], columns=list(COLUMNS))
-    claims = claims.astype(dict.fromkeys(("angle", "dose", "p", "effect"), float))
+    claims = claims.astype(dict.fromkeys(("angle", "dose", "p", "effect", "own"), float))
     size = {one["recipe"]["name"]: one["n"] for one in every}
     own = claims["recipe"].map(size)
     usual = claims[(claims["n"] == own) | (claims["place"] != WORLD)]
@@ -55,6 +56,7 @@ def make(records: Iterable[Record]) -> Proof:
         claims=usual,
         rates=rates(usual, CELL),
         totals=totals(usual),
+        steerable=_steerable(usual),
         bands=_bands(usual, every),
         dominant=_dominant(every),
         transfer=_transfer(every),
@@ -73,6 +75,31 @@ def _models(records: list[Record]) -> pd.DataFrame:
         row = {"recipe": recipe["name"], "summary": recipe["summary"], **recipe["truth"], "models": 0}
         rows.setdefault(recipe["name"], row)["models"] += 1
     return pd.DataFrame(list(rows.values()))
+
+
+def _steerable(claims: pd.DataFrame) -> pd.DataFrame:
+    """By how many nat a recipe's outputs move in P3: by the direction in the input's own type, and by the dominant one
+    over real differences; median and range over models. steerable: models whose own direction moves it enough."""
+    tested = claims[(claims["method"] == SEMHUB) & claims["own"].notna()]
+    rows = []
+    for (recipe, truth, spoke), part in tested.groupby(["recipe", "truth", "spoke"], sort=False):
+        moved = {
+            f"{name}_{how}": float(getattr(part[column], how)())
+            for name, column in (("own", "own"), ("dominant", "effect"))
+            for how in ("median", "min", "max")
+        }
+        enough = int((part["own"] >= STEERABLE).sum())
+        rows.append(
+            {
+                "recipe": recipe,
+                "truth": truth,
+                "spoke": spoke,
+                "models": len(part),
+                "steerable": enough,
+                **moved,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _bands(claims: pd.DataFrame, records: list[Record]) -> pd.DataFrame:
