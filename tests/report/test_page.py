@@ -249,6 +249,9 @@ def test_words_of_verdicts() -> None:
     checks = [{"name": "a", "passed": False}, {"name": "b", "passed": True}, {"name": "c", "passed": False}]
     failed = {"verdict": "not_supported", "reason": "failed: a (long); c (long)", "checks": checks}
     assert cell(failed).reason == "failed: a and 1 more"
+    blind = "the input's own direction moves the output by +0.01 nat only in these layers"
+    told = cell({**failed, "reason": f"failed: a (long); c (long); {blind}"}).reason
+    assert told == f"failed: a and 1 more; {blind}"
     assert cell({"verdict": "supported", "reason": "all conditions hold in the band"}).reason == ""
     assert "given" in dominant_line({"status": "given", "language": "en"})
     assert dominant_line({"status": "two", "language": "en", "runner_up": "zh", "mass": 0.4}).startswith(

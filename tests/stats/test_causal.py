@@ -101,6 +101,15 @@ def test_references_are_never_tested() -> None:
     assert failed(evidence(rows)) == []
 
 
+@pytest.mark.parametrize(("native", "blind"), [(0.0, True), (2.0, False)])
+def test_a_miss_says_whether_anything_could_have_been_steered(native: float, blind: bool) -> None:
+    told = str(verdict(steered({"wrong_concept": 2.0, "native": native}))["reason"])
+    assert told.startswith("failed: moves it beyond wrong concepts")
+    assert ("the input's own direction moves the output by" in told) == blind
+    found = verdict(steered({"native": 0.0}))  # a hub is found without it
+    assert (found["verdict"], "own direction" in str(found["reason"])) == ("supported", False)
+
+
 def test_perplexity_may_be_at_most_twice_that_under_real_differences() -> None:
     assert failed(evidence(steered(perplexity={"hypothesis": 14.0}))) == []
     assert failed(evidence(steered(perplexity={"hypothesis": 40.0, "real_difference": 30.0}))) == []

@@ -27,6 +27,7 @@ MEASURES = {
     "delta_logit_over": "log-odds moved by the direction beyond real differences of states (nat)",
 }
 HELD = "all conditions hold in the band"
+OWN = "the input's own direction"
 PUBLISHED = "published value not on file"
 
 
@@ -78,7 +79,9 @@ def _reason(kind: str, verdict: Mapping[str, Any]) -> str:
     if kind == "supported":
         return reason.removeprefix(HELD).removeprefix("; ")
     if kind == "not_supported" and failed and reason.startswith("failed: "):
-        return f"failed: {failed[0]}" + (f" and {len(failed) - 1} more" if len(failed) > 1 else "")
+        blind = [part for part in reason.split("; ") if part.startswith(OWN)]
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        return "; ".join([f"failed: {failed[0]}{more}", *blind])
     return reason
 
 

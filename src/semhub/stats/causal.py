@@ -35,6 +35,7 @@ ENOUGH_DRAWS = 19
 NAMED = {"wrong_concept": "wrong concepts", "shuffled": "directions of other cases"}
 MISSING = "control missing"
 NATIVE = "reference: the native direction"
+BLIND = 0.1  # nat: the odds change by a tenth; where the input's own direction does less, nothing can be seen
 SAME_DIRECTION = "every case has the same direction: there is no other to exchange it for"
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from semhub.stats.causal import causal
+from semhub.stats.causal import BLIND, NATIVE, causal
 from semhub.stats.evidence import ALPHA, WEAK, Evidence, Tables, dominant_reading, shared_space
 from semhub.stats.multiplicity import holm
 
@@ -180,13 +180,23 @@ def _word(
     if prediction == "P2" and not dominant_found:
         return NOT_SUPPORTED, NO_DOMINANT
     if failed:
-        return NOT_SUPPORTED, "failed: " + "; ".join(failed)
+        return NOT_SUPPORTED, "; ".join(["failed: " + "; ".join(failed), *_blind(evidence)])
     if not adjusted <= ALPHA:
         return NOT_SUPPORTED, f"p = {adjusted:.3f} after Holm's correction over the cells of this report"
     missing = sorted({check.detail for one in evidence for check in one.checks if math.isnan(check.value)})
     if any(WEAK in check.detail for one in evidence for check in one.checks):
         missing.append(f"{WEAK}: fewer than 19 twins cannot reach {ALPHA}")
     return SUPPORTED, "; ".join(["all conditions hold in the band", *missing])
+
+
+def _blind(evidence: Sequence[Evidence]) -> list[str]:
+    """Where the input's own direction moves nothing either, a P3 that is not supported says little of a hub."""
+    own = [check.value for one in evidence for check in one.checks if check.name == NATIVE]
+    if not own or not min(own) < BLIND:
+        return []
+    return [
+        f"the input's own direction moves the output by {min(own):+.2f} nat only: nothing could be seen here"
+    ]
 
 
 def _none(spoke: str, prediction: str) -> str:

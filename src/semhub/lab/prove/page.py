@@ -10,9 +10,10 @@ import pandas as pd
 
 from semhub.lab.prove.claims import OUTSIDE, SEMHUB
 from semhub.lab.prove.jobs import BORROWED, FLORES, PAIRS, WORLD
-from semhub.lab.prove.rates import P3_STEERABLE, STEERABLE
+from semhub.lab.prove.rates import P3_STEERABLE
 from semhub.lab.prove.rivals import Rival
 from semhub.lab.prove.tables import Proof
+from semhub.stats.causal import BLIND
 
 Row = Mapping[Any, Any]
 PICTURES = {
@@ -78,7 +79,7 @@ def page(
     parts.append("## The models\n\n" + _models(proof.models))
     parts.append("## semhub's verdicts by model\n\n" + _verdicts(proof.rates))
     if not proof.steerable.empty:
-        parts.append(STEERED.format(least=STEERABLE, table=_steerable(proof.steerable)))
+        parts.append(STEERED.format(least=BLIND, table=_steerable(proof.steerable)))
     parts.append(METHODS.format(table=_methods(methods)))
     parts.append("### Claims by model\n\n" + _rivals(proof.rates))
     parts.append(

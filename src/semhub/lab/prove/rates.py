@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 from scipy import stats as distributions
 
+from semhub.stats.causal import BLIND
+
 LEVEL = 0.95
-STEERABLE = 0.1  # nat by which the input's own direction moves the output: a tenth more or less of the odds
 P3_STEERABLE = "P3, steerable"
 
 
@@ -42,7 +43,7 @@ def totals(claims: pd.DataFrame) -> pd.DataFrame:
     `claims_of`). Columns method, place, prediction, truth and those of `rates`.
     """
     known = claims[(claims["truth"] == "yes") | ((claims["truth"] == "no") & claims["testable"])]
-    steerable = known[(known["prediction"] == "P3") & (known["own"] >= STEERABLE)]
+    steerable = known[(known["prediction"] == "P3") & (known["own"] >= BLIND)]
     several = known.groupby(["method", "place"])["prediction"].transform("nunique") > 1
     frames = []
     for prediction, part in [

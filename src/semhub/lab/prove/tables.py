@@ -12,7 +12,8 @@ import pandas as pd
 
 from semhub.lab.prove.claims import COLUMNS, SEMHUB, claims_of
 from semhub.lab.prove.jobs import WORLD, Record
-from semhub.lab.prove.rates import STEERABLE, rates, totals
+from semhub.lab.prove.rates import rates, totals
+from semhub.stats.causal import BLIND
 
 ENOUGH_POWER = 0.8
 CELL = ["method", "place", "recipe", "truth", "spoke", "prediction"]
@@ -88,7 +89,7 @@ def _steerable(claims: pd.DataFrame) -> pd.DataFrame:
             for name, column in (("own", "own"), ("dominant", "effect"))
             for how in ("median", "min", "max")
         }
-        enough = int((part["own"] >= STEERABLE).sum())
+        enough = int((part["own"] >= BLIND).sum())
         rows.append(
             {
                 "recipe": recipe,
