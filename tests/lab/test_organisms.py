@@ -65,7 +65,7 @@ def test_nothing_leads_from_one_part_to_another(name: str) -> None:
     types = senses if plan.vision or plan.audio else ("digits", "en", "es", "zh")
     parts = {part.name: part for part in subspaces(plan, types)}
     weights = load_file(SHIPPED[name] / "model.safetensors")
-    checked = 0
+    size, checked = plan.d_model // plan.n_heads, 0
     for key, weight in weights.items():
         matrix = weight.float()
         if any(encoder in key for encoder in ENCODERS):
@@ -77,13 +77,15 @@ def test_nothing_leads_from_one_part_to_another(name: str) -> None:
             ("q_proj.weight", "k_proj.weight", "v_proj.weight", "gate_proj.weight", "up_proj.weight")
         ):
             for part in parts.values():
-                rows = part.units if "mlp" in key else slice(part.heads.start * 16, part.heads.stop * 16)
+                rows = part.units if "mlp" in key else slice(part.heads.start * size, part.heads.stop * size)
                 for other in parts.values():
                     if other.name not in part.reads:
                         assert not matrix[rows, other.dims].any(), (key, part.name, other.name)
         if key.endswith(("o_proj.weight", "down_proj.weight")):
             for part in parts.values():
-                columns = part.units if "mlp" in key else slice(part.heads.start * 16, part.heads.stop * 16)
+                columns = (
+                    part.units if "mlp" in key else slice(part.heads.start * size, part.heads.stop * size)
+                )
                 for other in parts.values():
                     if other.name != part.name or not part.written:
                         assert not matrix[other.dims, columns].any(), (key, part.name, other.name)

@@ -192,7 +192,7 @@ def test_a_clean_run_is_not_talked_down(tmp_path: Path) -> None:
 def test_a_model_that_nothing_steers_is_named(tmp_path: Path, word: str, native: float, told: bool) -> None:
     folder = build(tmp_path / "run", n_grids=0)
     check = {
-        "name": "words/zh: reference: the native direction",
+        "name": "words/zh: reference: the native direction at its best",
         "passed": True,
         "value": native,
         "detail": "",
@@ -249,7 +249,7 @@ def test_words_of_verdicts() -> None:
     checks = [{"name": "a", "passed": False}, {"name": "b", "passed": True}, {"name": "c", "passed": False}]
     failed = {"verdict": "not_supported", "reason": "failed: a (long); c (long)", "checks": checks}
     assert cell(failed).reason == "failed: a and 1 more"
-    blind = "the input's own direction moves the output by +0.01 nat only in these layers"
+    blind = "the input's own direction moves the output by +0.01 nat at its best"
     told = cell({**failed, "reason": f"failed: a (long); c (long); {blind}"}).reason
     assert told == f"failed: a and 1 more; {blind}"
     assert cell({"verdict": "supported", "reason": "all conditions hold in the band"}).reason == ""

@@ -24,6 +24,7 @@ RANK = "moves it further than each real difference"
 WRONG = "moves it beyond wrong concepts"
 OTHERS = "moves it beyond directions of other cases"
 NATIVE = "reference: the native direction"
+AT_BEST = "reference: the native direction at its best"
 FLUENT = "the text stays fluent"
 CONFIRM = f"{VARIANT}/confirm"
 
@@ -50,7 +51,16 @@ def test_a_planted_effect_is_supported_with_band_effect_and_interval() -> None:
     rows = steered()
     found = evidence(rows)
     assert failed(found) == []
-    assert [check.name for check in found.checks] == [ZERO, REAL, RANK, WRONG, OTHERS, NATIVE, FLUENT]
+    assert [check.name for check in found.checks] == [
+        ZERO,
+        REAL,
+        RANK,
+        WRONG,
+        OTHERS,
+        NATIVE,
+        AT_BEST,
+        FLUENT,
+    ]
     assert found.band == BAND
     assert found.effect == pytest.approx(1.5, abs=0.3)
     assert found.ci_low < found.effect < found.ci_high
@@ -99,6 +109,20 @@ def test_no_effect_and_one_the_wrong_way_are_not_supported(effect: float) -> Non
 def test_references_are_never_tested() -> None:
     rows = steered({"native": 9.0, "wrong_layer": 9.0, "random": 9.0})
     assert failed(evidence(rows)) == []
+
+
+def test_the_native_direction_is_also_read_where_it_moves_most() -> None:
+    """On the confirming half, against a plain mean over the planted band at the planted strength."""
+    rows = steered({"hypothesis": 0.0, "native": 2.0})
+    found = {check.name: check for check in evidence(rows).checks}
+    assert f"layers {BAND[0]} to {BAND[1]} at strength {BEST:g}" in found[AT_BEST].detail
+    whole = rows[(rows["variant"] == VARIANT) & (rows["measure"] == "delta_logit")]
+    here = whole[
+        (whole["condition"] == "native") & whole["layer"].between(*BAND) & (whole["strength"] == BEST)
+    ]
+    held = here[confirming(here["cluster_id"].to_numpy(dtype=object), SEED)]
+    assert found[AT_BEST].value == pytest.approx(held["value"].mean(), abs=1e-12)
+    assert found[NATIVE].value < 1
 
 
 @pytest.mark.parametrize(("native", "blind"), [(0.0, True), (2.0, False)])

@@ -60,10 +60,10 @@ def shares(mixture: Mapping[str, float], beside: str = "") -> list[str]:
 
 def construction(recipe: Recipe) -> list[str]:
     """What was built in, a paragraph each."""
-    if not recipe.steps:
-        return ["The weights are random; nothing was trained."]
     found = []
-    if recipe.planted_layers:
+    if not recipe.steps:
+        found.append("The weights are random; nothing was trained.")
+    elif recipe.planted_layers:
         found.append(
             PLANTED.format(
                 layers=" and ".join(map(str, recipe.planted_layers)),
@@ -79,6 +79,7 @@ def construction(recipe: Recipe) -> list[str]:
     found += [SIDES[recipe.side]] if recipe.side else []
     found += [GRADED.format(angle=recipe.angle)] if recipe.angle is not None else []
     found += [SHARED_WORDS.format(language=LANGUAGE_NAMES[recipe.dominant])] if recipe.shared_words else []
+    found += [BAG] if recipe.shared_words and not recipe.steps else []
     return found
 
 
@@ -151,6 +152,10 @@ SHARED_WORDS = """\
 **Shared words.** A word of another data type enters as its {language} translation does: its embedding is that of the
 {language} word plus one vector, the same for all words of its type, where both are one token. What leaves is not
 shared: each word has an unembedding of its own."""
+
+BAG = """\
+Sentences of the same words are therefore alike in every layer, as bags of words. No block has learnt that: blocks
+drawn anew do as well, so the answer to P1 is no, whatever a measure of similarity says."""
 
 CARD = """---
 license: apache-2.0

@@ -12,7 +12,7 @@ from semhub.report.words import PREDICTIONS, count, number
 
 CLOSE = 0.5  # a control at half of the effect is worth a sentence
 NEAR = 1.0  # nat
-NATIVE = "reference: the native direction"
+NATIVE = "reference: the native direction at its best"
 FEW_CLUSTERS = 60
 TWINS = ("twin", "twin_embeddings")
 
@@ -66,8 +66,8 @@ def _blind(verdict: Mapping[str, Any]) -> Iterator[str]:
         moved = finite(check.get("value"))
         if str(check.get("name")).endswith(NATIVE) and moved is not None and moved < NEAR:
             yield (
-                f"the direction in the input's own type moved the output by {number(moved)} nat only: this model may "
-                "not do what the cases ask for, and then nothing can be steered."
+                f"the direction in the input's own type moved the output by {number(moved)} nat only, where it moves "
+                "it most: this model may not do what the cases ask for, and then nothing can be steered."
             )
 
 

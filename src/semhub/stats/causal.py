@@ -27,7 +27,7 @@ from semhub.stats.evidence import (
     twin_checks,
 )
 from semhub.stats.permutation import sign_flips
-from semhub.stats.split import CONFIRM, TWINS
+from semhub.stats.split import CONFIRM, TWINS, confirming
 from semhub.stats.tables import Steered, VariantTable
 
 COLLAPSE = 2.0  # times the median perplexity under real differences
@@ -35,6 +35,7 @@ ENOUGH_DRAWS = 19
 NAMED = {"wrong_concept": "wrong concepts", "shuffled": "directions of other cases"}
 MISSING = "control missing"
 NATIVE = "reference: the native direction"
+AT_BEST = f"{NATIVE} at its best"
 BLIND = 0.1  # nat: the odds change by a tenth; where the input's own direction does less, nothing can be seen
 SAME_DIRECTION = "every case has the same direction: there is no other to exchange it for"
 
@@ -103,6 +104,7 @@ def causal(
     native = _moved(confirm.steered(MEASURE, "native"), choice)
     if native is not None:
         checks.append(_reference(native))
+    checks += _at_best(table, seed, n_layers)
     checks += _necessary(tables, experiment, variant)
     checks.append(_fluent(confirm))
     without_twins = sensed and too_few(table, MOST)
@@ -189,6 +191,23 @@ def _reference(native: Moved) -> Check:
         f"log-odds moved by {mean:+.2f} nat by the direction in the input's own type, n = {n}; not tested"
     )
     return Check(NATIVE, True, mean, detail)
+
+
+def _at_best(table: VariantTable, seed: int, n_layers: int) -> list[Check]:
+    """Shown, never tested: the same in the layers and at the strength that the other half chose for it."""
+    view = table.steered(MEASURE, "native")
+    choice = choose_from_rows(table, seed, n_layers, "native", (REAL,))
+    moved = None if choice is None else _moved(view, choice)
+    if view is None or choice is None or moved is None:
+        return []
+    held = np.isin(moved.clusters, view.clusters[confirming(view.clusters, seed)])
+    mean, n = float(np.mean(moved.values[held])), int(held.sum())
+    where = f"layers {choice.band[0]} to {choice.band[1]} at strength {choice.strength:g}"
+    detail = (
+        f"log-odds moved by {mean:+.2f} nat by the direction in the input's own type in {where}, chosen for it on the "
+        f"other half, n = {n}; not tested"
+    )
+    return [Check(AT_BEST, True, mean, detail)]
 
 
 def _necessary(tables: Tables, experiment: str, variant: str) -> list[Check]:

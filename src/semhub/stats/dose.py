@@ -60,21 +60,27 @@ def choose(contrast: Floats, n_layers: int) -> tuple[tuple[int, int], int] | Non
     return bands[index], index
 
 
-def choose_from_rows(table: VariantTable, seed: int, n_layers: int) -> Choice | None:
+def choose_from_rows(
+    table: VariantTable,
+    seed: int,
+    n_layers: int,
+    condition: str = HYPOTHESIS,
+    against: Sequence[str] = CONTROLS,
+) -> Choice | None:
     """The choice from the grid rows of a variant, on the half of its clusters that does not confirm.
 
-    The controls that count are those of CONTROLS that were run, and zero. None if there are no rows, or no room
-    for a band.
+    The controls that count are those of `against` that were run, and zero. None if there are no rows of the condition,
+    or no room for a band.
     """
-    hypothesis = table.steered(MEASURE, HYPOTHESIS)
-    if hypothesis is None:
+    steered = table.steered(MEASURE, condition)
+    if steered is None:
         return None
-    selecting = np.unique(hypothesis.clusters[~confirming(hypothesis.clusters, seed)])
-    strengths = hypothesis.strengths
-    mean = _mean(hypothesis, selecting, strengths, n_layers)
+    selecting = np.unique(steered.clusters[~confirming(steered.clusters, seed)])
+    strengths = steered.strengths
+    mean = _mean(steered, selecting, strengths, n_layers)
     controls = [np.where(np.isnan(mean), np.nan, 0.0)]
-    for condition in CONTROLS:
-        view = table.steered(MEASURE, condition)
+    for control in against:
+        view = table.steered(MEASURE, control)
         if view is not None:
             controls.append(_mean(view, selecting, strengths, n_layers, absent=-np.inf))
     over = contrast(mean, controls)

@@ -14,6 +14,7 @@ from semhub.stats.split import CONFIRM, SELECT, TWINS, choose_band
 from semhub.stats.tables import Cases, VariantTable
 
 SMALLEST_EFFECT = 0.05
+REVERSED = "the order is reversed at the last layer"
 ALPHA = 0.05
 MIN_CLUSTERS = 30
 TWIN, KEPT = "twin", "twin_embeddings"
@@ -296,7 +297,7 @@ def _reversal(confirm: VariantTable, n_layers: int, seed: int, n_draws: int) -> 
     flips = sign_flips(end, raw.clusters, n_draws, confirm.rng(seed, "reversal"))
     p = float((1 + (flips[:, 0] >= end.mean()).sum()) / (len(flips) + 1))
     detail = f"dominant minus surface log-probability {-end.mean():+.2f} nat at layer {n_layers}, p = {p:.4f}"
-    return Check("the order is reversed at the last layer", p <= ALPHA, float(-end.mean()), detail, p)
+    return Check(REVERSED, p <= ALPHA, float(-end.mean()), detail, p)
 
 
 def _start(tables: Tables, experiment: str, variant: str, measure: str, condition: str) -> Evidence:

@@ -14,9 +14,16 @@ def verdict(
     prediction: str,
     word: str,
     layers: tuple[int, ...] = (2, 3),
+    *,
     own: tuple[float | None, ...] = (),
+    own_name: str = "the native direction",
+    failed: tuple[str, ...] = (),
+    effect: float = 0.4,
 ) -> dict[str, Any]:
-    """One of verdicts.json; an untestable one was not run if it has no cases. own: the native direction's effects."""
+    """One of verdicts.json; an untestable one was not run if it has no cases.
+
+    own: the native direction's effects, by deciding set. failed: conditions that fail in two of them.
+    """
     run = 0 if word == "not run" else N
     return {
         "spoke": spoke,
@@ -24,10 +31,14 @@ def verdict(
         "verdict": "untestable" if word in ("not run", "too few") else word,
         "reason": "not run: none" if word == "not run" else "",
         "layers": list(layers) if word == "supported" else [],
-        "effect": 0.4 if run else None,
+        "effect": effect if run else None,
         "p_adjusted": 0.01 if run else None,
         "checks": [
-            {"name": f"{i}: reference: the native direction", "value": one} for i, one in enumerate(own)
+            *(
+                {"name": f"{i}: reference: {own_name}", "value": one, "passed": True}
+                for i, one in enumerate(own)
+            ),
+            *({"name": f"{i}: {name}", "value": 0.1, "passed": False} for i in "ab" for name in failed),
         ],
         "n": run,
     }

@@ -83,7 +83,7 @@ def test_a_model_is_found_if_every_cell_is() -> None:
     assert only(totals, method="semhub", prediction="P1", truth="yes")["claimed"] == 5
     missed = only(totals, method="semhub", prediction="P2", truth="yes")
     assert (missed["models"], missed["claimed"], missed["untestable"]) == (5, 4, 1)
-    assert only(totals, method="semhub", prediction="any", truth="yes")["claimed"] == 4
+    assert only(totals, method="semhub", prediction="any")["truth"] == "no"
     assert "any" not in set(totals[totals["method"] == "loud"]["prediction"])
 
 
@@ -96,7 +96,8 @@ def steered() -> Proof:
     records = []
     for seed, own in enumerate(((0.02, 3.0), (0.1, None), (0.1, 0.4))):
         cells = [made.verdict("language", "P3", YES if seed == 2 else NO, own=own)]
-        cells.append(made.verdict("arithmetic", "P3", NO, own=(0.01,)))
+        best = "the native direction at its best"
+        cells.append(made.verdict("arithmetic", "P3", NO, own=(0.01,), own_name=best))
         noisy = {"language": {"prediction": "P3", "claimed": True, "p": 0.02, "effect": 0.1, "layer": 2}}
         parts = {
             "steering/micro-world": {"verdicts": cells, "dominant": {}},
@@ -119,15 +120,61 @@ def test_p3_is_also_counted_where_the_own_direction_moves_the_output() -> None:
     assert (row["models"], row["steerable"], row["own_min"], row["own_max"]) == (2, 1, 0.02, 0.1)
     assert "any" not in set(found.totals["prediction"])
     shown = page(found, None, (), {})
-    assert "| dull | no | language | 2 | 1 | +0.06 (+0.02 to +0.10) | +0.40 (+0.40 to +0.40) |" in shown
+    assert "| dull | no | language | 2 | 1 | 0 | +0.06 (+0.02 to +0.10) | +0.40 (+0.40 to +0.40) |" in shown
+    assert "| dull | no | arithmetic | 3 | 0 | 3 | +0.01" in shown
+
+
+def test_what_kept_negatives_from_a_claim_is_told() -> None:
+    """Two models that one condition kept, in both deciding sets; one that failed two; one that was claimed."""
+    kept = [("twins",), ("twins",), ("twins", "null"), ()]
+    cells = [
+        made.verdict("language", "P1", YES if not one else NO, failed=one, effect=0.1 * i)
+        for i, one in enumerate(kept)
+    ]
+    found = make(made.record("bag", seed, "no", [cell]) for seed, cell in enumerate(cells))
+    row = only(found.nearest, recipe="bag")
+    assert (row["models"], row["claimed"], row["fewest"], row["by_one"]) == (4, 1, 0, 2)
+    assert (row["which"], row["largest_effect"]) == ("twins (2)", pytest.approx(0.3))
+    flat = make(
+        made.record(name, 0, "no", [made.verdict("language", "P1", NO, effect=effect)])
+        for name, effect in (("apart", 0.0), ("bag", 0.3))
+    )
+    assert "In `apart` the similarity of micro-world sentences is zero" in page(flat, None, (), {})
+    assert "It can alarm in `bag`." in page(flat, None, (), {})
+    assert "zero by the weights" not in page(found, None, (), {})
+
+
+def test_a_rival_is_also_shown_with_one_of_semhubs_conditions() -> None:
+    """The smallest effect for cosines, the reversal for the lens."""
+    records = []
+    for seed, (effect, failed) in enumerate(
+        ((0.04, ()), (0.06, ("the order is reversed at the last layer",)))
+    ):
+        claim = {"claimed": True, "p": 0.01, "effect": effect, "layer": 2}
+        parts = {
+            "rival/micro-world/paper's score": {"language": {"prediction": "P1", **claim}},
+            "rival/micro-world/lens contrast": {"language": {"prediction": "P2", **claim}},
+        }
+        reading = made.verdict("language", "P2", NO, failed=failed)
+        reversal = {"name": "zh: the order is reversed at the last layer", "value": 1.0, "passed": not failed}
+        reading["checks"].append(reversal)
+        records.append(made.record("dull", seed, "no", [reading], **parts))
+    totals = make(records).totals
+    claimed = {one: only(totals, method=one)["claimed"] for one in set(totals["method"]) - {"semhub"}}
+    assert claimed == {
+        "paper's score": 2,
+        "paper's score, over 0.05": 1,
+        "lens contrast": 2,
+        "lens contrast, reversed": 1,
+    }
 
 
 def test_bands_are_compared_with_the_planted_layers() -> None:
     bands = proof().bands
     exact = only(bands, recipe="hub", prediction="P1")
-    assert (exact["touching"], exact["whole"], exact["usual_band"], exact["planted"]) == (5, 5, "2-3", "2-3")
+    assert (exact["whole"], exact["exact"], exact["usual_band"], exact["planted"]) == (5, 5, "2-3", "2-3")
     beside = only(bands, recipe="hub", prediction="P2", spoke="language")
-    assert (beside["touching"], beside["whole"]) == (5, 0)
+    assert (beside["whole"], beside["exact"]) == (0, 0)
     assert set(bands["recipe"]) == {"hub"}
 
 

@@ -1,7 +1,10 @@
 """From the record of a model to its claims: one row per method and cell, beside what is true of that cell.
 
-own: in a cell of P3, by how many nat the direction in the input's own type moves the output, in the language where it
-moves it least; a rival's cell has that of semhub's. NaN elsewhere.
+Beside a rival stands what it would claim with one of semhub's conditions added: the smallest effect of interest for
+what is a difference of cosines, the reversal at the last layer for the lens. failed: the conditions that a cell of
+semhub's did not meet. own: in a cell of P3, by how many nat the direction in the input's own type moves the output, in
+the language where it moves it least, a rival's cell as semhub's, NaN elsewhere; at_best: where it moves it most, as
+old records do not have it, which hold it in the layers chosen for the dominant type's direction.
 """
 
 from __future__ import annotations
@@ -11,14 +14,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from semhub.lab.prove.jobs import PAIRS, WORLD, Record, dose_of
-from semhub.stats.causal import NATIVE
+from semhub.lab.prove.rivals import lens_contrast, paper_score, raw_cosine
+from semhub.stats.causal import AT_BEST, NATIVE
+from semhub.stats.evidence import REVERSED, SMALLEST_EFFECT
 from semhub.stats.verdict import SUPPORTED, UNTESTABLE
 
 SEMHUB = "semhub"
 OUTSIDE = "outside its world"
+COSINES = (paper_score.NAME, raw_cosine.NAME)
 COLUMNS = (
     "method", "place", "recipe", "angle", "dose", "seed", "n", "spoke", "prediction", "truth", "claimed", "testable",
-    "p", "effect", "first_layer", "last_layer", "own",
+    "p", "effect", "first_layer", "last_layer", "own", "at_best", "failed",
 )  # fmt: skip
 
 
@@ -27,8 +33,11 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
     recipe = record["recipe"]
     graded = {"angle": recipe.get("angle"), "dose": dose_of(recipe)}
     common = {"recipe": recipe["name"], **graded, "seed": record["seed"]}
-    steered = record["parts"].get(f"steering/{WORLD}", {"verdicts": []})
-    own = {one["spoke"]: _own(one) for one in steered["verdicts"]}
+    cells = {
+        (one["spoke"], one["prediction"]): one
+        for kind in ("verdicts", "steering")
+        for one in record["parts"].get(f"{kind}/{WORLD}", {"verdicts": []})["verdicts"]
+    }
     for key, part in record["parts"].items():
         kind, _, rest = key.partition("/")
         place, _, name = rest.partition("/")
@@ -50,8 +59,22 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
                 layers = {"first_layer": claim["layer"], "last_layer": claim["layer"]}
                 truth = _truth(recipe["truth"], claim["prediction"], place)
                 kept = {name: claim[name] for name in ("prediction", "claimed", "p", "effect")}
-                moved = own.get(spoke, math.nan) if claim["prediction"] == "P3" else math.nan
-                yield {**row, **layers, **kept, "truth": truth, "own": moved}
+                cell = cells.get((spoke, claim["prediction"]))
+                row = {**row, **layers, **kept, "truth": truth, **_moved(cell), "failed": ""}
+                yield row
+                yield from _stricter(row, cell)
+
+
+def _stricter(row: Mapping[str, Any], cell: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """cell: semhub's verdict on the same question."""
+    if row["method"] in COSINES:
+        large = (row["effect"] or 0.0) > SMALLEST_EFFECT
+        named = f"{row['method']}, over {SMALLEST_EFFECT:g}"
+        yield {**row, "method": named, "claimed": row["claimed"] and large}
+    if row["method"] == lens_contrast.NAME and cell is not None:
+        reversal = [check["passed"] for check in cell["checks"] if check["name"].endswith(REVERSED)]
+        claimed = row["claimed"] and bool(reversal) and all(reversal)
+        yield {**row, "method": f"{row['method']}, reversed", "claimed": claimed}
 
 
 def _place(place: str, n: int) -> dict[str, Any]:
@@ -71,13 +94,26 @@ def _verdict(one: Mapping[str, Any], truth: Mapping[str, str], place: str) -> di
         "effect": one["effect"],
         "first_layer": layers[0],
         "last_layer": layers[-1],
-        "own": _own(one),
+        **_moved(one),
+        "failed": _failed(one),
     }
 
 
-def _own(one: Mapping[str, Any]) -> float:
-    moved = [check["value"] for check in one["checks"] if check["name"].endswith(NATIVE)]
-    return math.nan if None in moved else min(moved, default=math.nan)
+def _failed(one: Mapping[str, Any]) -> str:
+    """Without the deciding sets, which stand before their conditions where there are several."""
+    names = [check["name"].rsplit(": ", 1)[-1] for check in one["checks"] if check["passed"] is False]
+    return "; ".join(dict.fromkeys(names))
+
+
+def _moved(one: Mapping[str, Any] | None) -> dict[str, Any]:
+    checks = [] if one is None else one["checks"]
+    at_best, chosen = (
+        [check["value"] for check in checks if check["name"].endswith(reference)]
+        for reference in (AT_BEST, NATIVE)
+    )
+    found = at_best or chosen
+    own = math.nan if None in found else min(found, default=math.nan)
+    return {"own": own, "at_best": bool(at_best)}
 
 
 def _truth(truth: Mapping[str, str], prediction: str, place: str) -> str:

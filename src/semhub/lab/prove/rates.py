@@ -36,7 +36,7 @@ def rates(claims: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def totals(claims: pd.DataFrame) -> pd.DataFrame:
-    """False alarms and finds of each method by place and prediction, `any` over all predictions of the method.
+    """False alarms and finds of each method by place and prediction; false alarms in `any` of a method's predictions.
 
     One model counts once: it is a false alarm if any of its testable cells is claimed whose truth is `no`, and found if
     every cell is claimed whose truth is `yes`. P3_STEERABLE is P3 of the cells that can be steered at all (`own` of
@@ -47,7 +47,7 @@ def totals(claims: pd.DataFrame) -> pd.DataFrame:
     several = known.groupby(["method", "place"])["prediction"].transform("nunique") > 1
     frames = []
     for prediction, part in [
-        ("any", known[several]),
+        ("any", known[several & (known["truth"] == "no")]),
         *known.groupby("prediction", sort=True),
         (P3_STEERABLE, steerable),
     ]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +23,14 @@ CELL = ["method", "place", "recipe", "truth", "spoke", "prediction"]
 @dataclass(frozen=True, slots=True)
 class Proof:
     """All tables. claims: one row per model, method and cell at the default n. power, smallest: of semhub's verdicts by
-    the angle of graded recipes and n; doses, smallest_dose: by planted weight and n. steerable: what moves outputs."""
+    the angle of graded recipes and n; doses, smallest_dose: by planted weight and n. nearest: what keeps semhub from
+    false alarms. steerable: what moves outputs."""
 
     models: pd.DataFrame
     claims: pd.DataFrame
     rates: pd.DataFrame
     totals: pd.DataFrame
+    nearest: pd.DataFrame
     steerable: pd.DataFrame
     bands: pd.DataFrame
     dominant: pd.DataFrame
@@ -57,6 +60,7 @@ def make(records: Iterable[Record]) -> Proof:
         claims=usual,
         rates=rates(usual, CELL),
         totals=totals(usual),
+        nearest=_nearest(usual),
         steerable=_steerable(usual),
         bands=_bands(usual, every),
         dominant=_dominant(every),
@@ -78,9 +82,38 @@ def _models(records: list[Record]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()))
 
 
+def _nearest(claims: pd.DataFrame) -> pd.DataFrame:
+    """How near semhub came to false alarms, by recipe and cell of the micro-world.
+
+    fewest: the smallest number of conditions that any model failed. by_one: models that a single condition kept from a
+    claim. which: those conditions, each with its models; of all models, if by_one is 0, "".
+    """
+    own = (claims["method"] == SEMHUB) & (claims["place"] == WORLD)
+    tested = claims[own & (claims["truth"] == "no") & claims["testable"].astype(bool)]
+    rows = []
+    for (recipe, spoke, prediction), part in tested.groupby(["recipe", "spoke", "prediction"], sort=False):
+        failed = [names.split("; ") if names else [] for names in part["failed"]]
+        single = Counter(names[0] for names in failed if len(names) == 1)
+        rows.append(
+            {
+                "recipe": recipe,
+                "spoke": spoke,
+                "prediction": prediction,
+                "models": len(part),
+                "claimed": int(part["claimed"].sum()),
+                "largest_effect": float(part["effect"].max()),
+                "fewest": min(map(len, failed)),
+                "by_one": sum(single.values()),
+                "which": "; ".join(f"{name} ({count})" for name, count in single.most_common()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def _steerable(claims: pd.DataFrame) -> pd.DataFrame:
     """By how many nat a recipe's outputs move in P3: by the direction in the input's own type, and by the dominant one
-    over real differences; median and range over models. steerable: models whose own direction moves it enough."""
+    over real differences; median and range over models. steerable: models whose own direction moves it enough. at_best:
+    models of which that is known where it moves them most."""
     tested = claims[(claims["method"] == SEMHUB) & claims["own"].notna()]
     rows = []
     for (recipe, truth, spoke), part in tested.groupby(["recipe", "truth", "spoke"], sort=False):
@@ -97,6 +130,7 @@ def _steerable(claims: pd.DataFrame) -> pd.DataFrame:
                 "spoke": spoke,
                 "models": len(part),
                 "steerable": enough,
+                "at_best": int(part["at_best"].sum()),
                 **moved,
             }
         )
@@ -106,7 +140,7 @@ def _steerable(claims: pd.DataFrame) -> pd.DataFrame:
 def _bands(claims: pd.DataFrame, records: list[Record]) -> pd.DataFrame:
     """Where semhub's supported verdicts found the hub, for recipes whose planted layers are known.
 
-    touching: bands with a planted layer in them; whole: bands with all of them. usual_band: the commonest one.
+    whole: bands with all planted layers. exact: bands of no other layers. usual_band: the commonest one.
     """
     planted = {one["recipe"]["name"]: one["recipe"]["planted_layers"] for one in records}
     found = claims[(claims["method"] == SEMHUB) & (claims["place"] == WORLD) & claims["claimed"]]
@@ -126,12 +160,12 @@ def _bands(claims: pd.DataFrame, records: list[Record]) -> pd.DataFrame:
                 "prediction": prediction,
                 "planted": f"{min(layers)}-{max(layers)}",
                 "supported": len(bands),
-                "touching": sum(bool(band & set(layers)) for band in bands),
                 "whole": sum(band >= set(layers) for band in bands),
+                "exact": sum(band == set(layers) for band in bands),
                 "usual_band": names.mode()[0],
             }
         )
-    columns = ["recipe", "spoke", "prediction", "planted", "supported", "touching", "whole", "usual_band"]
+    columns = ["recipe", "spoke", "prediction", "planted", "supported", "whole", "exact", "usual_band"]
     return pd.DataFrame(rows, columns=columns)
 
 
