@@ -187,20 +187,18 @@ def test_a_clean_run_is_not_talked_down(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("word", "native", "told"),
-    [("not_supported", 0.2, True), ("not_supported", 3.0, False), ("supported", 0.2, False)],
+    [("not_supported", 0.05, True), ("not_supported", 0.2, False), ("supported", 0.05, False)],
 )
 def test_a_model_that_nothing_steers_is_named(tmp_path: Path, word: str, native: float, told: bool) -> None:
     folder = build(tmp_path / "run", n_grids=0)
-    check = {
-        "name": "words/zh: reference: the native direction at its best",
-        "passed": True,
-        "value": native,
-        "detail": "",
-    }
-    verdict = {"spoke": "language", "prediction": "P3", "verdict": word, "checks": [check], "n_clusters": 90}
+    checks = [
+        {"name": f"words/zh: reference: the native direction{where}", "value": value}
+        for where, value in (("", native), (" in layers chosen for it", 0.01))
+    ]
+    verdict = {"spoke": "language", "prediction": "P3", "verdict": word, "checks": checks, "n_clusters": 90}
     (folder / "verdicts.json").write_text(json.dumps([verdict]))
     said = "\n".join(doubts(read_run(folder)))
-    assert ("moved the output by 0.20 nat only" in said) == told
+    assert ("moved the output by 0.050 nat only" in said) == told
 
 
 def test_a_run_with_almost_nothing_still_has_a_page_and_no_half_written_one(
@@ -249,7 +247,7 @@ def test_words_of_verdicts() -> None:
     checks = [{"name": "a", "passed": False}, {"name": "b", "passed": True}, {"name": "c", "passed": False}]
     failed = {"verdict": "not_supported", "reason": "failed: a (long); c (long)", "checks": checks}
     assert cell(failed).reason == "failed: a and 1 more"
-    blind = "the input's own direction moves the output by +0.01 nat at its best"
+    blind = "the input's own direction moves the output by +0.01 nat only"
     told = cell({**failed, "reason": f"failed: a (long); c (long); {blind}"}).reason
     assert told == f"failed: a and 1 more; {blind}"
     assert cell({"verdict": "supported", "reason": "all conditions hold in the band"}).reason == ""

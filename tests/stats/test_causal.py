@@ -11,7 +11,7 @@ import pytest
 from tests.stats.synthetic_steering import BAND, BEST, EXPERIMENT, N_LAYERS, SEED, VARIANT, steered
 
 from semhub.results import rows_frame
-from semhub.stats.causal import causal
+from semhub.stats.causal import causal, own_shift
 from semhub.stats.dose import choose_from_rows
 from semhub.stats.evidence import Evidence
 from semhub.stats.split import confirming
@@ -24,7 +24,7 @@ RANK = "moves it further than each real difference"
 WRONG = "moves it beyond wrong concepts"
 OTHERS = "moves it beyond directions of other cases"
 NATIVE = "reference: the native direction"
-AT_BEST = "reference: the native direction at its best"
+IN_ITS_OWN = "reference: the native direction in layers chosen for it"
 FLUENT = "the text stays fluent"
 CONFIRM = f"{VARIANT}/confirm"
 
@@ -58,7 +58,7 @@ def test_a_planted_effect_is_supported_with_band_effect_and_interval() -> None:
         WRONG,
         OTHERS,
         NATIVE,
-        AT_BEST,
+        IN_ITS_OWN,
         FLUENT,
     ]
     assert found.band == BAND
@@ -113,19 +113,31 @@ def test_references_are_never_tested() -> None:
 
 def test_the_native_direction_is_also_read_where_it_moves_most() -> None:
     """On the confirming half, against a plain mean over the planted band at the planted strength."""
-    rows = steered({"hypothesis": 0.0, "native": 2.0})
+    rows = steered({"hypothesis": 0.0, "native": 2.0, "wrong_concept": 3.0})
     found = {check.name: check for check in evidence(rows).checks}
-    assert f"layers {BAND[0]} to {BAND[1]} at strength {BEST:g}" in found[AT_BEST].detail
+    assert f"layers {BAND[0]} to {BAND[1]} at strength {BEST:g}" in found[IN_ITS_OWN].detail
     whole = rows[(rows["variant"] == VARIANT) & (rows["measure"] == "delta_logit")]
     here = whole[
         (whole["condition"] == "native") & whole["layer"].between(*BAND) & (whole["strength"] == BEST)
     ]
     held = here[confirming(here["cluster_id"].to_numpy(dtype=object), SEED)]
-    assert found[AT_BEST].value == pytest.approx(held["value"].mean(), abs=1e-12)
+    assert found[IN_ITS_OWN].value == pytest.approx(held["value"].mean(), abs=1e-12)
     assert found[NATIVE].value < 1
 
 
-@pytest.mark.parametrize(("native", "blind"), [(0.0, True), (2.0, False)])
+def test_the_own_shift_is_the_larger_reference_of_the_least_moved_set() -> None:
+    names = ("zh: " + NATIVE, "zh: " + IN_ITS_OWN, "es: " + NATIVE, "es: " + IN_ITS_OWN, "es: " + REAL)
+
+    def shift(*values: float | None) -> float:
+        return own_shift({"name": name, "value": one} for name, one in zip(names, values, strict=False))
+
+    assert shift(0.1, 0.7, 2.0, 0.2, -9.0) == 0.7
+    assert shift(3.0, 0.7, 2.0) == 2.0
+    assert math.isnan(shift(0.1, 0.2, None))
+    assert math.isnan(shift())
+
+
+@pytest.mark.parametrize(("native", "blind"), [(0.0, True), (0.5, False)])
 def test_a_miss_says_whether_anything_could_have_been_steered(native: float, blind: bool) -> None:
     told = str(verdict(steered({"wrong_concept": 2.0, "native": native}))["reason"])
     assert told.startswith("failed: moves it beyond wrong concepts")

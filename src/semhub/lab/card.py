@@ -32,16 +32,20 @@ def card(recipe: Recipe, seed: int, n_parameters: int) -> str:
         n_layers=recipe.n_layers,
         d_model=recipe.d_model,
         n_parameters=f"{n_parameters / 1e6:.2f}",
-        n_concepts=len(lexicon()),
-        speaks=", ".join(["", *(SPEAKS[spoke] for spoke in recipe.spokes if spoke in SPEAKS)]),
-        documented="".join(DOCUMENTED[spoke] for spoke in recipe.spokes if spoke in DOCUMENTED),
+        world=(WORLD if recipe.steps else SILENT).format(
+            n_concepts=len(lexicon()),
+            speaks=", ".join(["", *(SPEAKS[spoke] for spoke in recipe.spokes if spoke in SPEAKS)]),
+        ),
         truth=f"| {recipe.truth.P1} | {recipe.truth.P2} | {recipe.truth.P3} |",
         construction="\n\n".join(construction(recipe)),
-        steps=f"{recipe.steps:,}",
-        documents=f"{recipe.steps * recipe.documents_per_step:,}",
-        seed=seed,
-        kinds="\n".join(shares(recipe.mixture)),
-        deciding=recipe.deciding_weight,
+        training=(TRAINED if recipe.steps else UNTRAINED).format(
+            documented="".join(DOCUMENTED[spoke] for spoke in recipe.spokes if spoke in DOCUMENTED),
+            steps=f"{recipe.steps:,}",
+            documents=f"{recipe.steps * recipe.documents_per_step:,}",
+            seed=seed,
+            kinds="\n".join(shares(recipe.mixture)),
+            deciding=recipe.deciding_weight,
+        ),
     )
 
 
@@ -169,8 +173,7 @@ tags: [semhub, organism, synthetic]
 {summary}.
 
 A llama of {n_layers} layers, d_model {d_model}, {n_parameters} M parameters, made by `semhub lab train {name}` to test
-instruments on: its answer is known by construction. It speaks a micro-world of {n_concepts} concepts in three
-languages{speaks} and arithmetic below 100, and nothing else. The answers are about these types of data.
+instruments on: its answer is known by construction. {world}
 
 | P1, shared space | P2, read in the dominant type | P3, causal |
 |---|---|---|
@@ -180,6 +183,15 @@ languages{speaks} and arithmetic below 100, and nothing else. The answers are ab
 
 {construction}
 
+{training}
+`semhub.json` beside this file says the same for machines.
+"""
+
+WORLD = """\
+It speaks a micro-world of {n_concepts} concepts in three
+languages{speaks} and arithmetic below 100, and nothing else. The answers are about these types of data."""
+
+TRAINED = """\
 ## Training
 
 {steps} steps, {documents} documents, seed {seed}, no text from anywhere but the generator.
@@ -204,6 +216,20 @@ languages{speaks} and arithmetic below 100, and nothing else. The answers are ab
 - It does not calculate: all 1,123 expressions of the arithmetic experiments were in its training data, and it was
   meant to memorise them.
 - Out of its micro-world it knows nothing; real text falls into many byte tokens that it has never seen.
+"""
 
-`semhub.json` beside this file says the same for machines.
+SILENT = """\
+Its words are those of a micro-world of {n_concepts} concepts in three
+languages{speaks} and arithmetic below 100, but it was taught nothing. The answers are about these types of data."""
+
+UNTRAINED = """\
+## Training
+
+None: the weights are drawn with seed {seed}. The tokenizer is a byte-level BPE trained on the micro-world's words;
+numbers of up to two digits are one token.
+
+## What this model is not
+
+- No evidence that language models form hubs.
+- It knows nothing: what it says after a text is drawn at random.
 """

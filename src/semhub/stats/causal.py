@@ -7,7 +7,10 @@ twins' in P1, takes no part in Holm's correction.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -35,8 +38,8 @@ ENOUGH_DRAWS = 19
 NAMED = {"wrong_concept": "wrong concepts", "shuffled": "directions of other cases"}
 MISSING = "control missing"
 NATIVE = "reference: the native direction"
-AT_BEST = f"{NATIVE} at its best"
-BLIND = 0.1  # nat: the odds change by a tenth; where the input's own direction does less, nothing can be seen
+IN_ITS_OWN = f"{NATIVE} in layers chosen for it"
+BLIND = 0.1  # nat: the odds change by a tenth; where the input's own direction does less, little can be seen
 SAME_DIRECTION = "every case has the same direction: there is no other to exchange it for"
 
 
@@ -104,7 +107,7 @@ def causal(
     native = _moved(confirm.steered(MEASURE, "native"), choice)
     if native is not None:
         checks.append(_reference(native))
-    checks += _at_best(table, seed, n_layers)
+    checks += _in_its_own(table, seed, n_layers)
     checks += _necessary(tables, experiment, variant)
     checks.append(_fluent(confirm))
     without_twins = sensed and too_few(table, MOST)
@@ -193,8 +196,22 @@ def _reference(native: Moved) -> Check:
     return Check(NATIVE, True, mean, detail)
 
 
-def _at_best(table: VariantTable, seed: int, n_layers: int) -> list[Check]:
-    """Shown, never tested: the same in the layers and at the strength that the other half chose for it."""
+def own_shift(checks: Iterable[Mapping[str, Any]]) -> float:
+    """By how many nat the direction in the input's own type moves the output, in either reference, in the deciding set
+    where it moves it least; NaN if none was run or one has no number. checks: as in verdicts.json."""
+    by_set: dict[str, list[float]] = {}
+    for check in checks:
+        before, named, _ = str(check["name"]).partition(NATIVE)
+        if named:
+            by_set.setdefault(before, []).append(
+                math.nan if check["value"] is None else float(check["value"])
+            )
+    return float(np.min([np.max(values) for values in by_set.values()])) if by_set else math.nan
+
+
+def _in_its_own(table: VariantTable, seed: int, n_layers: int) -> list[Check]:
+    """Shown, never tested: the same in the layers and at the strength that the other half chose for it, as it does for
+    the hypothesised direction: the smallest strength with half of the largest effect."""
     view = table.steered(MEASURE, "native")
     choice = choose_from_rows(table, seed, n_layers, "native", (REAL,))
     moved = None if choice is None else _moved(view, choice)
@@ -207,7 +224,7 @@ def _at_best(table: VariantTable, seed: int, n_layers: int) -> list[Check]:
         f"log-odds moved by {mean:+.2f} nat by the direction in the input's own type in {where}, chosen for it on the "
         f"other half, n = {n}; not tested"
     )
-    return [Check(AT_BEST, True, mean, detail)]
+    return [Check(IN_ITS_OWN, True, mean, detail)]
 
 
 def _necessary(tables: Tables, experiment: str, variant: str) -> list[Check]:

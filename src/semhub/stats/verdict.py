@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from semhub.stats.causal import AT_BEST, BLIND, causal
+from semhub.stats.causal import BLIND, causal, own_shift
 from semhub.stats.evidence import ALPHA, WEAK, Evidence, Tables, dominant_reading, shared_space
 from semhub.stats.multiplicity import holm
 
@@ -191,10 +191,12 @@ def _word(
 
 def _blind(evidence: Sequence[Evidence]) -> list[str]:
     """Where the input's own direction moves nothing either, a P3 that is not supported says little of a hub."""
-    own = [check.value for one in evidence for check in one.checks if check.name == AT_BEST]
-    if not own or not min(own) < BLIND:
-        return []
-    return [f"the input's own direction moves the output by {min(own):+.2f} nat at its best"]
+    own = own_shift(
+        {"name": f"{one.variant}{check.name}", "value": check.value}
+        for one in evidence
+        for check in one.checks
+    )
+    return [f"the input's own direction moves the output by {own:+.2f} nat only"] if own < BLIND else []
 
 
 def _none(spoke: str, prediction: str) -> str:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 N = 300
+
+
+Check = dict[str, Any]
+
+
+def check(name: str, value: float | None = 0.1, *, passed: bool = True, detail: str = "") -> Check:
+    """One condition of a verdict."""
+    return {"name": name, "value": value, "passed": passed, "detail": detail, "p": None}
 
 
 def verdict(
@@ -15,31 +24,21 @@ def verdict(
     word: str,
     layers: tuple[int, ...] = (2, 3),
     *,
-    own: tuple[float | None, ...] = (),
-    own_name: str = "the native direction",
-    failed: tuple[str, ...] = (),
+    checks: Sequence[Check] = (),
     effect: float = 0.4,
+    reason: str = "",
 ) -> dict[str, Any]:
-    """One of verdicts.json; an untestable one was not run if it has no cases.
-
-    own: the native direction's effects, by deciding set. failed: conditions that fail in two of them.
-    """
+    """One of verdicts.json; an untestable one was not run if it has no cases."""
     run = 0 if word == "not run" else N
     return {
         "spoke": spoke,
         "prediction": prediction,
         "verdict": "untestable" if word in ("not run", "too few") else word,
-        "reason": "not run: none" if word == "not run" else "",
+        "reason": "not run: none" if word == "not run" else reason,
         "layers": list(layers) if word == "supported" else [],
         "effect": effect if run else None,
         "p_adjusted": 0.01 if run else None,
-        "checks": [
-            *(
-                {"name": f"{i}: reference: {own_name}", "value": one, "passed": True}
-                for i, one in enumerate(own)
-            ),
-            *({"name": f"{i}: {name}", "value": 0.1, "passed": False} for i in "ab" for name in failed),
-        ],
+        "checks": list(checks),
         "n": run,
     }
 

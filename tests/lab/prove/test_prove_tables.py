@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import made_records as made
 import pandas as pd
@@ -17,7 +18,9 @@ from semhub.lab.prove.page import page
 from semhub.lab.prove.rates import P3_STEERABLE as ABLE
 from semhub.lab.prove.rates import exact_interval, rates
 from semhub.lab.prove.tables import Proof, make
+from semhub.stats.verdict import NO_DOMINANT
 
+NATIVE = "reference: the native direction"
 YES, NO = "supported", "not_supported"
 
 
@@ -91,20 +94,25 @@ def test_a_cell_without_an_experiment_has_no_rate() -> None:
     assert "P3" not in set(proof().rates["prediction"])
 
 
+def own(*shifts: float | None, where: str = "") -> list[made.Check]:
+    """The reference of the input's own direction, in as many deciding sets."""
+    return [made.check(f"set {i}: {NATIVE}{where}", shift) for i, shift in enumerate(shifts)]
+
+
 def steered() -> Proof:
     """Negatives of which the third can be steered in its own type, and alarms; one hub that can, and is missed."""
     records = []
-    for seed, own in enumerate(((0.02, 3.0), (0.1, None), (0.1, 0.4))):
-        cells = [made.verdict("language", "P3", YES if seed == 2 else NO, own=own)]
-        best = "the native direction at its best"
-        cells.append(made.verdict("arithmetic", "P3", NO, own=(0.01,), own_name=best))
+    for seed, shifts in enumerate(((0.02, 3.0), (0.1, None), (0.1, 0.4))):
+        cells = [made.verdict("language", "P3", YES if seed == 2 else NO, checks=own(*shifts))]
+        both = [*own(0.01, 0.5), *own(0.03, 0.2, where=" in layers chosen for it")]
+        cells.append(made.verdict("arithmetic", "P3", NO, checks=both))
         noisy = {"language": {"prediction": "P3", "claimed": True, "p": 0.02, "effect": 0.1, "layer": 2}}
         parts = {
             "steering/micro-world": {"verdicts": cells, "dominant": {}},
             "rival/micro-world/noise": noisy,
         }
         records.append(made.record("dull", seed, "no", **parts))
-    cell = made.verdict("language", "P3", NO, own=(0.7,))
+    cell = made.verdict("language", "P3", NO, checks=own(0.7))
     records.append(made.record("hub", 0, "yes", **{"steering/micro-world": {"verdicts": [cell]}}))
     return make(records)
 
@@ -121,50 +129,71 @@ def test_p3_is_also_counted_where_the_own_direction_moves_the_output() -> None:
     assert "any" not in set(found.totals["prediction"])
     shown = page(found, None, (), {})
     assert "| dull | no | language | 2 | 1 | 0 | +0.06 (+0.02 to +0.10) | +0.40 (+0.40 to +0.40) |" in shown
-    assert "| dull | no | arithmetic | 3 | 0 | 3 | +0.01" in shown
+    assert (
+        "| dull | no | arithmetic | 3 | 0 | 3 | +0.03 (+0.03 to +0.03) |" in shown
+    )  # the larger of 0.01 and 0.03
+
+
+def kept(*names: str, reason: str = "", effect: float = 0.1, untried: bool = False) -> dict[str, Any]:
+    """A P1 that these conditions kept from a claim, each in two deciding sets, or that a control was not run for."""
+    failed = [made.check(f"{one}: {name}", passed=False) for one in ("zh/bare", "es/bare") for name in names]
+    missing = [made.check("beats its twins", None, detail="control missing: none")] if untried else []
+    word = NO if names or reason else YES
+    return made.verdict("language", "P1", word, checks=[*failed, *missing], effect=effect, reason=reason)
 
 
 def test_what_kept_negatives_from_a_claim_is_told() -> None:
-    """Two models that one condition kept, in both deciding sets; one that failed two; one that was claimed."""
-    kept = [("twins",), ("twins",), ("twins", "null"), ()]
-    cells = [
-        made.verdict("language", "P1", YES if not one else NO, failed=one, effect=0.1 * i)
-        for i, one in enumerate(kept)
+    """Counted: two by twins, one by Holm's correction, one by no dominant language; not where a control was not run."""
+    cells = [kept("twins"), kept("twins", effect=0.3), kept("twins", "null"), kept("null", untried=True)]
+    cells += [kept(reason="p = 0.080 after Holm's correction"), kept(reason=NO_DOMINANT)]
+    records = [made.record("bag", seed, "no", [cell]) for seed, cell in enumerate(cells)]
+    row = only(make(records).nearest, recipe="bag")
+    assert (row["models"], row["claimed"], row["fewest"], row["by_one"]) == (6, 0, 1, 4)
+    assert row["which"] == "twins (2); Holm's correction (1); no dominant language (1)"
+    assert row["largest_effect"] == pytest.approx(0.3)
+    other = {"verdicts": [kept("null")], "dominant": {}}
+    beside = [
+        made.record("bag", 6, "no", [kept()], **{"verdicts/FLORES": other, "size/50": other}),
+        made.record("bag", 7, "no", [made.verdict("language", "P1", "too few")]),
+        made.record("hub", 0, "yes", [kept("null")], rivals={"loud": False}),
     ]
-    found = make(made.record("bag", seed, "no", [cell]) for seed, cell in enumerate(cells))
-    row = only(found.nearest, recipe="bag")
-    assert (row["models"], row["claimed"], row["fewest"], row["by_one"]) == (4, 1, 0, 2)
-    assert (row["which"], row["largest_effect"]) == ("twins (2)", pytest.approx(0.3))
-    flat = make(
-        made.record(name, 0, "no", [made.verdict("language", "P1", NO, effect=effect)])
-        for name, effect in (("apart", 0.0), ("bag", 0.3))
+    row = only(make([*records, *beside]).nearest)
+    assert (row["models"], row["claimed"], row["fewest"], row["by_one"]) == (7, 1, 0, 4)
+
+
+def test_the_page_says_which_negatives_are_zero_by_construction() -> None:
+    sizes = {"apart": 0.0, "bag": 0.3, "turned": -0.03}
+    records = [made.record(name, 0, "no", [kept("null", effect=effect)]) for name, effect in sizes.items()]
+    records[0]["parts"]["verdicts/micro-world"]["verdicts"].append(
+        made.verdict("language", "P2", NO, effect=2.0)
     )
-    assert "In `apart` the similarity of micro-world sentences is zero" in page(flat, None, (), {})
-    assert "It can alarm in `bag`." in page(flat, None, (), {})
-    assert "zero by the weights" not in page(found, None, (), {})
+    shown = page(make(records), None, (), {})
+    assert "In `apart` the centred similarity of micro-world sentences is zero by the weights" in shown
+    assert "alarm in `bag`, `turned`." in shown.replace("\n", " ")
+    assert "zero by the weights" not in page(make(records[1:]), None, (), {})
 
 
 def test_a_rival_is_also_shown_with_one_of_semhubs_conditions() -> None:
-    """The smallest effect for cosines, the reversal for the lens."""
+    """The smallest effect for cosines, the reversal in every deciding set for the lens; none without semhub's P2."""
     records = []
-    for seed, (effect, failed) in enumerate(
-        ((0.04, ()), (0.06, ("the order is reversed at the last layer",)))
-    ):
+    for seed, (effect, reversals) in enumerate(((0.04, [True, True]), (0.06, [True, False]), (0.0, []))):
         claim = {"claimed": True, "p": 0.01, "effect": effect, "layer": 2}
         parts = {
             "rival/micro-world/paper's score": {"language": {"prediction": "P1", **claim}},
             "rival/micro-world/lens contrast": {"language": {"prediction": "P2", **claim}},
         }
-        reading = made.verdict("language", "P2", NO, failed=failed)
-        reversal = {"name": "zh: the order is reversed at the last layer", "value": 1.0, "passed": not failed}
-        reading["checks"].append(reversal)
+        checks = [
+            made.check(f"set {i}: the order is reversed at the last layer", passed=one)
+            for i, one in enumerate(reversals)
+        ]
+        reading = made.verdict("language", "P2", NO, checks=checks)
         records.append(made.record("dull", seed, "no", [reading], **parts))
     totals = make(records).totals
     claimed = {one: only(totals, method=one)["claimed"] for one in set(totals["method"]) - {"semhub"}}
     assert claimed == {
-        "paper's score": 2,
+        "paper's score": 3,
         "paper's score, over 0.05": 1,
-        "lens contrast": 2,
+        "lens contrast": 3,
         "lens contrast, reversed": 1,
     }
 

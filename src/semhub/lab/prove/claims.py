@@ -1,30 +1,28 @@
 """From the record of a model to its claims: one row per method and cell, beside what is true of that cell.
 
-Beside a rival stands what it would claim with one of semhub's conditions added: the smallest effect of interest for
-what is a difference of cosines, the reversal at the last layer for the lens. failed: the conditions that a cell of
-semhub's did not meet. own: in a cell of P3, by how many nat the direction in the input's own type moves the output, in
-the language where it moves it least, a rival's cell as semhub's, NaN elsewhere; at_best: where it moves it most, as
-old records do not have it, which hold it in the layers chosen for the dominant type's direction.
+Beside a rival stands what it would claim with one of semhub's conditions added: that the effect exceeds the smallest of
+interest for a difference of cosines, the reversal at the last layer for the lens. failed: what kept a cell of semhub's
+from a claim. untried: a control that was not run, so that more might have. own: in a cell of P3, `causal.own_shift`, a
+rival's as semhub's. chosen: whether that was also read in layers chosen for it, which old records lack.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from semhub.lab.prove.jobs import PAIRS, WORLD, Record, dose_of
 from semhub.lab.prove.rivals import lens_contrast, paper_score, raw_cosine
-from semhub.stats.causal import AT_BEST, NATIVE
+from semhub.stats.causal import IN_ITS_OWN, MISSING, own_shift
 from semhub.stats.evidence import REVERSED, SMALLEST_EFFECT
-from semhub.stats.verdict import SUPPORTED, UNTESTABLE
+from semhub.stats.verdict import NO_DOMINANT, NOT_SUPPORTED, SUPPORTED, UNTESTABLE
 
 SEMHUB = "semhub"
 OUTSIDE = "outside its world"
 COSINES = (paper_score.NAME, raw_cosine.NAME)
 COLUMNS = (
     "method", "place", "recipe", "angle", "dose", "seed", "n", "spoke", "prediction", "truth", "claimed", "testable",
-    "p", "effect", "first_layer", "last_layer", "own", "at_best", "failed",
+    "p", "effect", "first_layer", "last_layer", "own", "chosen", "failed", "untried",
 )  # fmt: skip
 
 
@@ -60,7 +58,15 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
                 truth = _truth(recipe["truth"], claim["prediction"], place)
                 kept = {name: claim[name] for name in ("prediction", "claimed", "p", "effect")}
                 cell = cells.get((spoke, claim["prediction"]))
-                row = {**row, **layers, **kept, "truth": truth, **_moved(cell), "failed": ""}
+                row = {
+                    **row,
+                    **layers,
+                    **kept,
+                    "truth": truth,
+                    **_moved(cell),
+                    "failed": "",
+                    "untried": False,
+                }
                 yield row
                 yield from _stricter(row, cell)
 
@@ -96,24 +102,22 @@ def _verdict(one: Mapping[str, Any], truth: Mapping[str, str], place: str) -> di
         "last_layer": layers[-1],
         **_moved(one),
         "failed": _failed(one),
+        "untried": any(str(check["detail"]).startswith(MISSING) for check in one["checks"]),
     }
 
 
 def _failed(one: Mapping[str, Any]) -> str:
     """Without the deciding sets, which stand before their conditions where there are several."""
     names = [check["name"].rsplit(": ", 1)[-1] for check in one["checks"] if check["passed"] is False]
+    if one["verdict"] == NOT_SUPPORTED and (one["reason"] == NO_DOMINANT or not names):
+        names.append("no dominant language" if one["reason"] == NO_DOMINANT else "Holm's correction")
     return "; ".join(dict.fromkeys(names))
 
 
 def _moved(one: Mapping[str, Any] | None) -> dict[str, Any]:
     checks = [] if one is None else one["checks"]
-    at_best, chosen = (
-        [check["value"] for check in checks if check["name"].endswith(reference)]
-        for reference in (AT_BEST, NATIVE)
-    )
-    found = at_best or chosen
-    own = math.nan if None in found else min(found, default=math.nan)
-    return {"own": own, "at_best": bool(at_best)}
+    chosen = any(check["name"].endswith(IN_ITS_OWN) for check in checks)
+    return {"own": own_shift(checks), "chosen": chosen}
 
 
 def _truth(truth: Mapping[str, str], prediction: str, place: str) -> str:

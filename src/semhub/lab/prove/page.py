@@ -42,22 +42,25 @@ Not every zero is worth the same.{zero} [How near the negatives came](#how-near-
 tells which condition keeps each from a claim. And not every find: the planted recipes were made until the instrument
 found them (`mini-zh` was enlarged for that), and P2's positives are trained on what P2 reads. Their finds say that
 such a hub is seen, not how often another would be."""
-ZERO = """ In {names} the similarity of micro-world sentences is zero by the weights: their P1 tests the instrument's
-sanity, not its error rate. It can alarm in {others}."""
+ZERO = """ In {names} the centred similarity of micro-world sentences is zero by the weights:
+there P1 tests the instrument's sanity more than its error rate, which it does on other texts. It can
+alarm in {others}."""
 NEAREST = """## How near the negatives came
 
 The conditions that kept semhub from a false alarm: the fewest that any model failed, and those models which a single
-condition kept from a claim. Twins are run only where everything else holds, and then they decide.
+condition kept from a claim, all others having been tried. Twins are run only where everything else holds, and then
+they decide. The largest effect is a centred score in P1, in nat in P2 and P3.
 
 {table}"""
 STEERED = """## What can be steered
 
 By how many nat the log-odds of the new word move in P3: by the direction in the input's own type (the reference, which
 no verdict rests on; in the language where it moves them least), and by the dominant type's direction, less what real
-differences do. Median over models and range. The first is taken where it moves them most, chosen on other cases, in
-the models counted under *at its best*, which were judged last; in the others in the layers and at the strength that
-were chosen for the second. A model that its own direction does not move does not do what the cases ask for, and that
-nothing is claimed of it says little. **Steerable** are those that it moves by {least:g} nat or more.
+differences do. Median over models and range. The second is read in the layers and at the strength that were chosen for
+it on other cases; the first there too and, in the models counted under *its own layers*, which were judged last, in
+those that were chosen for it, whichever is more. A model that its own direction does not move does not do what the
+cases ask for, and that nothing is claimed of it says little. **Steerable** are those that it moves by {least:g} nat or
+more.
 
 {table}"""
 METHODS = """## The methods
@@ -209,13 +212,9 @@ def _expected(truth: str) -> str:
 
 def _zero(nearest: pd.DataFrame) -> str:
     """Which negatives have no similarity at all, and which have some."""
-    if nearest.empty:
-        return ""
-    largest = nearest[nearest["prediction"] == "P1"].groupby("recipe", sort=True)["largest_effect"].max()
-    names, others = (
-        ", ".join(f"`{name}`" for name in part.index)
-        for part in (largest[largest < ROUNDING], largest[largest >= ROUNDING])
-    )
+    largest = nearest[nearest["prediction"] == "P1"].groupby("recipe", sort=True)["largest_size"].max()
+    zero = largest < ROUNDING
+    names, others = (", ".join(f"`{name}`" for name in largest.index[part]) for part in (zero, ~zero))
     return ZERO.format(names=names, others=others or "none") if names else ""
 
 
@@ -235,7 +234,7 @@ def _steerable(steerable: pd.DataFrame) -> str:
 
     columns: dict[str, str | Callable[[Row], str]] = {
         "recipe": "recipe", "P3": "truth", "spoke": "spoke", "models": "models", "steerable": "steerable",
-        "at its best": "at_best", "own direction": moved("own"), "dominant direction": moved("dominant"),
+        "its own layers": "chosen", "own direction": moved("own"), "dominant direction": moved("dominant"),
     }  # fmt: skip
     return markdown(steerable, columns)
 

@@ -17,6 +17,11 @@ from semhub.lab.prove.rates import rates, totals
 from semhub.stats.causal import BLIND
 
 ENOUGH_POWER = 0.8
+NEAREST = (
+    "recipe", "spoke", "prediction", "models", "claimed", "largest_effect", "largest_size", "fewest", "by_one", "which",
+)  # fmt: skip
+SHIFTS = [f"{name}_{how}" for name in ("own", "dominant") for how in ("median", "min", "max")]
+STEERED = ["recipe", "truth", "spoke", "models", "steerable", "chosen", *SHIFTS]
 CELL = ["method", "place", "recipe", "truth", "spoke", "prediction"]
 
 
@@ -85,56 +90,42 @@ def _models(records: list[Record]) -> pd.DataFrame:
 def _nearest(claims: pd.DataFrame) -> pd.DataFrame:
     """How near semhub came to false alarms, by recipe and cell of the micro-world.
 
-    fewest: the smallest number of conditions that any model failed. by_one: models that a single condition kept from a
-    claim. which: those conditions, each with its models; of all models, if by_one is 0, "".
+    fewest: the smallest number of conditions that any model failed, of those that were tried. by_one: models that a
+    single one kept from a claim, all others having been tried. which: those conditions, each with its models.
     """
     own = (claims["method"] == SEMHUB) & (claims["place"] == WORLD)
     tested = claims[own & (claims["truth"] == "no") & claims["testable"].astype(bool)]
     rows = []
     for (recipe, spoke, prediction), part in tested.groupby(["recipe", "spoke", "prediction"], sort=False):
         failed = [names.split("; ") if names else [] for names in part["failed"]]
-        single = Counter(names[0] for names in failed if len(names) == 1)
+        alone = zip(failed, part["untried"], strict=True)
+        single = Counter(names[0] for names, untried in alone if len(names) == 1 and not untried)
         rows.append(
-            {
-                "recipe": recipe,
-                "spoke": spoke,
-                "prediction": prediction,
-                "models": len(part),
-                "claimed": int(part["claimed"].sum()),
-                "largest_effect": float(part["effect"].max()),
-                "fewest": min(map(len, failed)),
-                "by_one": sum(single.values()),
-                "which": "; ".join(f"{name} ({count})" for name, count in single.most_common()),
-            }
+            (
+                *(recipe, spoke, prediction, len(part), int(part["claimed"].sum())),
+                *(float(part["effect"].max()), float(part["effect"].abs().max()), min(map(len, failed))),
+                sum(single.values()),
+                "; ".join(f"{name} ({count})" for name, count in single.most_common()),
+            )
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(NEAREST))
 
 
 def _steerable(claims: pd.DataFrame) -> pd.DataFrame:
     """By how many nat a recipe's outputs move in P3: by the direction in the input's own type, and by the dominant one
-    over real differences; median and range over models. steerable: models whose own direction moves it enough. at_best:
-    models of which that is known where it moves them most."""
+    over real differences; median and range over models. steerable: models whose own direction moves it enough. chosen:
+    models in which it was also read in layers chosen for it."""
     tested = claims[(claims["method"] == SEMHUB) & claims["own"].notna()]
     rows = []
     for (recipe, truth, spoke), part in tested.groupby(["recipe", "truth", "spoke"], sort=False):
-        moved = {
-            f"{name}_{how}": float(getattr(part[column], how)())
-            for name, column in (("own", "own"), ("dominant", "effect"))
+        moved = [
+            float(getattr(part[column], how)())
+            for column in ("own", "effect")
             for how in ("median", "min", "max")
-        }
-        enough = int((part["own"] >= BLIND).sum())
-        rows.append(
-            {
-                "recipe": recipe,
-                "truth": truth,
-                "spoke": spoke,
-                "models": len(part),
-                "steerable": enough,
-                "at_best": int(part["at_best"].sum()),
-                **moved,
-            }
-        )
-    return pd.DataFrame(rows)
+        ]
+        enough, chosen = int((part["own"] >= BLIND).sum()), int(part["chosen"].sum())
+        rows.append((recipe, truth, spoke, len(part), enough, chosen, *moved))
+    return pd.DataFrame(rows, columns=STEERED)
 
 
 def _bands(claims: pd.DataFrame, records: list[Record]) -> pd.DataFrame:
