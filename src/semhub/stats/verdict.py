@@ -196,7 +196,11 @@ def _blind(evidence: Sequence[Evidence]) -> list[str]:
         for one in evidence
         for check in one.checks
     )
-    return [f"the input's own direction moves the output by {own:+.2f} nat only"] if own < BLIND else []
+    return (
+        [f"the input's own direction moves the output by {round(own, 2) + 0.0:+.2f} nat only"]
+        if own < BLIND
+        else []
+    )
 
 
 def _none(spoke: str, prediction: str) -> str:
