@@ -260,5 +260,6 @@ class Recipe(BaseModel):
         given = self.model_dump()
         if self.n_layers != SMALL["n_layers"]:
             planted = SMALL["planted_layers"] if self.planted_layers else ()
-            given |= {**SMALL, "planted_layers": planted}
+            summary = f"{self.summary}; here of the proof's size, with languages and arithmetic alone"
+            given |= {**SMALL, "planted_layers": planted, "summary": summary}
         return Recipe(**{**given, **changes})
