@@ -111,7 +111,7 @@ def test_references_are_never_tested() -> None:
     assert failed(evidence(rows)) == []
 
 
-def test_the_native_direction_is_also_read_where_it_moves_most() -> None:
+def test_the_native_direction_is_also_read_in_layers_chosen_for_it() -> None:
     """On the confirming half, against a plain mean over the planted band at the planted strength."""
     rows = steered({"hypothesis": 0.0, "native": 2.0, "wrong_concept": 3.0})
     found = {check.name: check for check in evidence(rows).checks}

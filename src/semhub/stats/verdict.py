@@ -196,11 +196,9 @@ def _blind(evidence: Sequence[Evidence]) -> list[str]:
         for one in evidence
         for check in one.checks
     )
-    return (
-        [f"the input's own direction moves the output by {round(own, 2) + 0.0:+.2f} nat only"]
-        if own < BLIND
-        else []
-    )
+    if not own < BLIND:
+        return []
+    return [f"the input's own direction moves the output by {round(own, 2) + 0.0:+.2f} nat only"]
 
 
 def _none(spoke: str, prediction: str) -> str:

@@ -47,23 +47,18 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
                     yield {**common, **_place(where, n), **_verdict(one, recipe["truth"], where)}
         elif kind == "rival":
             for spoke, claim in part.items():
+                cell = cells.get((spoke, claim["prediction"]))
                 row = {
                     **common,
                     **_place(place, record["n"]),
+                    **{key: claim[key] for key in ("prediction", "claimed", "p", "effect")},
+                    **_moved(cell),
                     "method": name,
                     "spoke": spoke,
+                    "truth": _truth(recipe["truth"], claim["prediction"], place),
                     "testable": True,
-                }
-                layers = {"first_layer": claim["layer"], "last_layer": claim["layer"]}
-                truth = _truth(recipe["truth"], claim["prediction"], place)
-                kept = {name: claim[name] for name in ("prediction", "claimed", "p", "effect")}
-                cell = cells.get((spoke, claim["prediction"]))
-                row = {
-                    **row,
-                    **layers,
-                    **kept,
-                    "truth": truth,
-                    **_moved(cell),
+                    "first_layer": claim["layer"],
+                    "last_layer": claim["layer"],
                     "failed": "",
                     "untried": False,
                 }
