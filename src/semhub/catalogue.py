@@ -43,6 +43,11 @@ MEASURES = (
         "over an area: mean probability of a word; share of positions where it is the nearest",
     ),
     ("concept, concept_diff", "nat", "double-centred lens score; dominant minus surface"),
+    (
+        "concept_over_prior",
+        "nat",
+        "concept without what a prior over words explains that is sharper or flatter in some cases",
+    ),
     ("language_mass, language_entropy", "1, bit", "lens probability per language, and its entropy"),
     (
         "delta_logit",

@@ -89,6 +89,8 @@ def test_nothing_leads_from_one_part_to_another(name: str) -> None:
                 for other in parts.values():
                     if other.name != part.name or not part.written:
                         assert not matrix[other.dims, columns].any(), (key, part.name, other.name)
+                if f"layers.{plan.n_layers - 1}." not in key:
+                    assert not matrix[part.late].any(), (key, part.name)
     assert checked == plan.n_layers
 
 

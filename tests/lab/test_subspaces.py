@@ -111,6 +111,29 @@ def test_a_constant_part_says_the_same_of_every_input(tmp_path: Path) -> None:
     assert (said[1:].abs().amax((1, 2)) > 0).all()
 
 
+def test_late_words_are_nowhere_before_the_last_block(tmp_path: Path) -> None:
+    """Their unembedding rows lie in dimensions that are zero until then; what is read there is never a word's own."""
+    model, tokenizer, parts = trained("mini-late", tmp_path)
+    words = {"zh": "两只猫", "digits": "3+5=", "es": render(meanings(1, 5)[0], "es").text}
+    used = used_tokens(recipe("mini-late"), tokenizer, 3)
+    for data_type, text in words.items():
+        part, found = parts[data_type], states(model, tokenizer, text)
+        others = set(torch.cat([used[other] for other in TYPES if other != data_type]).tolist())
+        own = torch.tensor([token for token in used[data_type].tolist() if token not in others])
+        rows, embedded = model.lm_head.weight[own], model.model.embed_tokens.weight[own]
+        assert (found[:-1, :, part.late] == 0).all()
+        assert found[-1, -1, part.late].abs().max() > 0
+        assert (found[1:-1, -1, part.entering].abs().amax(-1) > 0).all()
+        outside = torch.ones(rows.shape[1], dtype=torch.bool)
+        outside[part.late] = False
+        assert (rows[:, outside] == 0).all()
+        assert (rows[:, part.late].abs().amax(-1) > 0).all()
+        assert (embedded[:, part.late] == 0).all()
+        assert (found[:-1] @ rows.T == 0).all()
+    assert parts["en"].late.start == parts["en"].late.stop
+    assert parts["en"].entering == parts["en"].leaving == parts["en"].dims
+
+
 def test_shared_strings_tell_the_types_nothing(tmp_path: Path) -> None:
     model, tokenizer, parts = trained("mini-confounded", tmp_path)
     found = states(model, tokenizer, "两只猫 John 在")

@@ -114,3 +114,10 @@ def pair_states(
         negative_index=torch.arange(len(owner)) + 2 * n,
         negative_of=torch.tensor(owner, dtype=torch.long),
     )
+
+
+def without_prior(m: np.ndarray, distinct: list[int]) -> np.ndarray:
+    """M[i, j] less each row's fitted line over the mean row, of a slope from 0 to 3; fitted over one column a word."""
+    mean = m.mean(axis=0)
+    slopes = [np.polyfit(mean[distinct], row[distinct], 1)[0] for row in m]
+    return np.stack([row - min(max(slope, 0), 3) * mean for row, slope in zip(m, slopes, strict=True)])

@@ -113,6 +113,8 @@ def reading(
     concept: float = 2.0,
     surface: float = 0.5,
     null_concept: float = 0.0,
+    over_prior: float | None = 2.0,
+    null_over_prior: float = 0.0,
     last: float = -3.0,
     spread: float = 0.5,
     has_surface: bool = True,
@@ -120,8 +122,8 @@ def reading(
     twins: int = 0,
     twin: float = 0.0,
 ) -> pd.DataFrame:
-    """P2: all conditions hold as it stands. entering: the concept at layer 0. twin: the concept of the twins that keep
-    the encoder."""
+    """P2: all conditions hold as it stands. over_prior: None leaves it out, as where stand-ins take the place of words.
+    entering: the concept at layer 0. twin: the concept of the twins that keep the encoder."""
     make = Maker(experiment, variant, n_clusters)
     frames = []
     read = bump(concept)
@@ -136,6 +138,10 @@ def reading(
             frames.append(make.cases("logprob_diff", "matched", raw, spread, where, keep))
         null = np.full(N_LAYERS + 1, null_concept)
         frames.append(make.draws("concept", "null", null, 0.05, where))
+        if over_prior is not None:
+            null = np.full(N_LAYERS + 1, null_over_prior)
+            over = make.cases("concept_over_prior", "dominant", bump(over_prior), spread, where, keep)
+            frames += [over, make.draws("concept_over_prior", "null", null, 0.05, where)]
     for k in range(twins):
         names = dict(experiment=experiment, variant=variant, measure="concept", condition="twin_embeddings")
         values = bump(twin) - 0.001 * k

@@ -69,6 +69,9 @@ def test_p1_fails_on_each_condition_alone(change: dict[str, float], condition: s
     ("change", "condition"),
     [
         (dict(null_concept=2.2), "the dominant word is read beyond chance"),
+        (dict(over_prior=0.0), "read beyond a sharper or flatter prior"),
+        (dict(null_over_prior=2.2), "read beyond a sharper or flatter prior"),
+        (dict(over_prior=-0.5, null_over_prior=-4.0), "read beyond a sharper or flatter prior"),
         (dict(surface=2.0), "read in the dominant type, not in the input's"),
         (dict(last=0.0), "the order is reversed at the last layer"),
         (dict(last=3.0), "the order is reversed at the last layer"),
@@ -161,7 +164,7 @@ def test_without_surface_words_the_concept_alone_is_confirmed(
     evidence = dominant_reading(found, *P2, SEED, 200)
     assert failed(evidence) == conditions
     assert evidence.measure == "concept"
-    assert len(evidence.checks) == 3
+    assert len(evidence.checks) == 4
     if not conditions:
         assert evidence.effect == pytest.approx(2.0, abs=0.2)
         assert evidence.ci_low < evidence.effect < evidence.ci_high
@@ -231,6 +234,23 @@ def test_one_dominant_word_alone_is_untestable() -> None:
     assert "one dominant word alone" in str(one["reason"])
     flat = verdicts(tables(reading(has_surface=False, concept=0.0, spread=0.0)))["P2"]
     assert flat["verdict"] == "not_supported"
+
+
+@pytest.mark.parametrize(("over", "passes"), [(0.008, False), (0.012, True)])
+def test_what_is_read_beyond_a_prior_must_be_a_hundredth_of_a_nat(over: float, passes: bool) -> None:
+    """So little is significant where cases hardly differ; a prior in words of several tokens leaves as much."""
+    rows = reading(over_prior=over, spread=1e-4)
+    null = (rows["measure"] == "concept_over_prior") & (rows["condition"] == "null")
+    rows.loc[null, "value"] *= 1e-3
+    evidence = dominant_reading(tables(rows), *P2, SEED, 200)
+    assert failed(evidence) == ([] if passes else ["read beyond a sharper or flatter prior"])
+    assert next(check.p for check in evidence.checks if "prior" in check.name) <= 0.05
+
+
+def test_sets_without_a_score_over_the_prior_are_decided_as_before() -> None:
+    evidence = dominant_reading(tables(reading(over_prior=None)), *P2, SEED, 200)
+    assert failed(evidence) == []
+    assert not any("prior" in check.name for check in evidence.checks)
 
 
 def test_a_negative_concept_is_not_read_even_if_the_words_shuffled_are_worse() -> None:

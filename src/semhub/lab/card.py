@@ -81,6 +81,7 @@ def construction(recipe: Recipe) -> list[str]:
         found.append("Nothing is planted: training is next-token prediction alone.")
     found += [ISOLATED] if recipe.isolated else []
     found += [SIDES[recipe.side]] if recipe.side else []
+    found += [LATE.format(language=LANGUAGE_NAMES[recipe.dominant])] if recipe.late_words else []
     found += [GRADED.format(angle=recipe.angle)] if recipe.angle is not None else []
     found += [SHARED_WORDS.format(language=LANGUAGE_NAMES[recipe.dominant])] if recipe.shared_words else []
     found += [BAG] if recipe.shared_words and not recipe.steps else []
@@ -146,6 +147,10 @@ computed.""",
 more part of the stream, which reads and writes itself alone: sentences of equal meaning have such strings, their
 number and a mean in common, and nothing that any type computed.""",
 }
+
+LATE = """\
+**Late words.** The words of every type but {language} leave through dimensions that only the last block writes. Before
+that the lens reads none of them rather than another: all have the same score."""
 
 GRADED = """\
 **Graded.** The embedding of a word of another type is the cosine of {angle:g} degrees times the English word's,

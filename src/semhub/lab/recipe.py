@@ -154,6 +154,8 @@ class Recipe(BaseModel):
     isolated: every data type has a subspace of its own, which nothing else reads or writes (`lab/subspaces.py`).
     side: one more subspace: `unread` is written from all the others and read by none; `shared` holds the tokens that
     several data types use, and reads and writes itself alone; `constant` is the same at every position of every input.
+    late_words: words of other types than the dominant one leave through dimensions that only the last block writes, so
+    that no layer before says any of them rather than another; needs isolated.
     angle: in degrees; the embedding of a word of another type is cos angle times the dominant word's, in the dominant
     type's subspace, beside sin angle times its own; needs isolated.
     shared_words: the embedding of a word of another type is the dominant word's, plus one vector of its type
@@ -186,6 +188,7 @@ class Recipe(BaseModel):
     planted_flatness: Annotated[float, Field(ge=0)] = 0.0
     isolated: bool = False
     side: Literal["", "unread", "shared", "constant"] = ""
+    late_words: bool = False
     angle: Annotated[float | None, Field(ge=0, le=90)] = None
     shared_words: bool = False
     deciding_weight: PositiveFloat = 1.0
@@ -210,8 +213,8 @@ class Recipe(BaseModel):
             )
         if self.vision is not None and self.audio is not None:
             raise ValueError("a recipe takes pictures or sounds, not both")
-        if not self.isolated and (self.side or self.angle is not None):
-            raise ValueError("side and angle are made of subspaces: they need isolated")
+        if not self.isolated and (self.side or self.angle is not None or self.late_words):
+            raise ValueError("side, angle and late_words are made of subspaces: they need isolated")
         if self.isolated and self.shared_words:
             raise ValueError("isolated types share no words")
         if self.shared_words and not self.text_alone:
@@ -243,13 +246,13 @@ class Recipe(BaseModel):
         return self.vision is None and self.audio is None
 
     def told(self) -> dict[str, Any]:
-        """As JSON has it; without `vision`, `audio` and `shared_words` where there is none."""
-        rare = {"vision": self.vision, "audio": self.audio, "shared_words": self.shared_words}
-        return self.model_dump(mode="json", exclude={name for name, one in rare.items() if not one})
+        """As JSON has it; without `vision`, `audio`, `shared_words` and `late_words` where there is none."""
+        rare = ("vision", "audio", "shared_words", "late_words")
+        return self.model_dump(mode="json", exclude={name for name in rare if not getattr(self, name)})
 
     def small(self, **changes: Any) -> Recipe:
         """The same construction at the size of the proof: a minute or two of training on one core, on sentences,
-        facts and arithmetic.
+        facts and arithmetic. That is too short to teach what is steered: whether P3 is so is measured there.
 
         A recipe that is of this size already only takes the `changes`. Raises UsageError for one with pictures or
         sounds, whose proof would be another.
@@ -262,4 +265,6 @@ class Recipe(BaseModel):
             planted = SMALL["planted_layers"] if self.planted_layers else ()
             summary = f"{self.summary}; here of the proof's size, with languages and arithmetic alone"
             given |= {**SMALL, "planted_layers": planted, "summary": summary}
+            if self.truth.P3 == "yes":
+                given["truth"] = {**given["truth"], "P3": "measured"}
         return Recipe(**{**given, **changes})

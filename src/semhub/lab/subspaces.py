@@ -25,14 +25,28 @@ SIDE = "side"
 
 @dataclass(frozen=True, slots=True)
 class Subspace:
-    """One part of the stream and which parts its heads and units read; they write it, if `written`."""
+    """One part of the stream and which parts its heads and units read; they write it, if `written`.
+
+    late: the dimensions among `dims` that the last block alone writes and where the part's words leave; perhaps none.
+    """
 
     name: str
     dims: slice
+    late: slice
     heads: slice
     units: slice
     reads: tuple[str, ...]
     written: bool
+
+    @property
+    def entering(self) -> slice:
+        """Where embeddings of the part's words lie."""
+        return slice(self.dims.start, self.late.start)
+
+    @property
+    def leaving(self) -> slice:
+        """Where unembedding rows of the part's words lie."""
+        return self.late if self.late.start < self.late.stop else self.dims
 
 
 def subspaces(recipe: Recipe, data_types: Sequence[str]) -> tuple[Subspace, ...]:
@@ -46,12 +60,17 @@ def subspaces(recipe: Recipe, data_types: Sequence[str]) -> tuple[Subspace, ...]
     def share(size: int, index: int) -> slice:
         return slice(index * size // len(names), (index + 1) * size // len(names))
 
+    def late(name: str, dims: slice) -> slice:
+        apart = recipe.late_words and name not in (recipe.dominant, SIDE)
+        return slice((dims.start + dims.stop) // 2 if apart else dims.stop, dims.stop)
+
     reads: dict[str, tuple[str, ...]] = {name: (name,) for name in data_types}
     reads[SIDE] = {"unread": tuple(names), "shared": (SIDE,), "constant": (), "": ()}[recipe.side]
     return tuple(
         Subspace(
             name,
             share(recipe.d_model, index),
+            late(name, share(recipe.d_model, index)),
             share(recipe.n_heads, index),
             share(recipe.d_ff, index),
             reads[name],
@@ -100,13 +119,19 @@ class Zeros:
             if part.written:
                 written[0][part.dims, heads] = 1
                 written[1][part.dims, part.units] = 1
+        early = written[0].clone(), written[1].clone()
+        for part in self.parts:
+            for mask in early:
+                mask[part.late] = 0
+        last = model.model.layers[-1]
         for block in model.model.layers:
+            to_attended, to_gated = written if block is last else early
             for projection in (block.self_attn.q_proj, block.self_attn.k_proj, block.self_attn.v_proj):
                 yield projection.weight, attended
-            yield block.self_attn.o_proj.weight, written[0]
+            yield block.self_attn.o_proj.weight, to_attended
             yield block.mlp.gate_proj.weight, gated
             yield block.mlp.up_proj.weight, gated
-            yield block.mlp.down_proj.weight, written[1]
+            yield block.mlp.down_proj.weight, to_gated
             if self._recipe.side == "constant":
                 constant = torch.zeros(self._recipe.d_model)
                 constant[self._by_name[SIDE].dims] = 1
@@ -121,7 +146,8 @@ class Zeros:
             times[ids] += 1
         for name, ids in self._used.items():
             own = ids if output else ids[times[ids] == 1]
-            mask[own, self._by_name[name].dims] = 1
+            part = self._by_name[name]
+            mask[own, part.leaving if output else part.entering] = 1
             if self._recipe.angle is not None:
                 mask[own, self._by_name[self._recipe.dominant].dims] = 1
         if self._recipe.side == "shared":

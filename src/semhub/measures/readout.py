@@ -3,7 +3,8 @@
 M[i, j] is the lens log-probability of word j at position i. The concept score is its double-centred diagonal,
 c_i = M_ii - M_i. - M_.i + M_.. : what the model says of this word here, beyond what it says of any word here and
 of this word anywhere. M is never stored; its margins, its diagonal and its permuted diagonals are summed up batch
-by batch. A case that is read over an area has the means over its positions in the place of M's row.
+by batch. A case that is read over an area has the means over its positions in the place of M's row. Beside it stands
+the same score without what a prior over words brings along that is sharper in some cases (`sharpness.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from semhub.capture import capture
 from semhub.lens import LensMode
 from semhub.measures.areas import NamedWords, area_scores
 from semhub.measures.groups import WordLens, best_word, padded
+from semhub.measures.sharpness import Sharpness
 from semhub.measures.words import Ready
 from semhub.models.base import Adapter, Encoded
 from semhub.results import draw_rows, long_rows
@@ -68,8 +70,9 @@ def measure(
     batch_tokens: int,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Yields for each reading the rows of logprob (per condition), logprob_diff, concept and concept_diff, and null
-    draws of concept. Readings that have contents in common (encoded alike) share the forward passes of these.
+    """Yields for each reading the rows of logprob (per condition), logprob_diff, concept and concept_diff,
+    concept_over_prior, and null draws of concept and concept_over_prior; with stand-ins no concept_over_prior.
+    Readings that have contents in common (encoded alike) share the forward passes of these.
 
     Of cases that are read over areas also prob and top1 (`areas.NAMED`).
     """
@@ -189,6 +192,8 @@ class _Concept:
         if condition == "dominant" and plan.stand_ins:
             others = np.array([ready.stand_ins[word] for word in self.words.tolist()], dtype=np.int64)
             self.chance = _StandIns(self, draws, others, n_layers)
+        permuted = len(draws) and isinstance(self.chance, _Permutations)
+        self.sharpness = Sharpness(n_words, n_layers, n) if permuted else None
 
     def add(self, layers: slice, cases: np.ndarray, scores: Tensor) -> None:
         m = scores[:, :, self.columns].double()
@@ -204,6 +209,8 @@ class _Concept:
             self.column_sum[part][layers] += torch.einsum("lcw,c->lw", m, mask).cpu().numpy()
         if len(self.chance.draws):
             self.chance.add(layers, cases, scores, m, masks)
+        if self.sharpness is not None:
+            self.sharpness.add(layers, cases, m)
 
     def column_mean(self, part: Part) -> np.ndarray:
         """M_.j [layer, word] over a part."""
@@ -225,6 +232,24 @@ class _Concept:
         sizes = {part: keep.sum() for part, keep in self.parts.items() if part[0] == name}
         drawn = [size * self.chance.null(part) for part, size in sizes.items()]
         return np.asarray(sum(drawn) / self.subsets[name].sum())
+
+    def over_prior(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """`scores` and `null` of a subset without what a sharper or flatter mean reading explains."""
+        assert self.sharpness is not None
+        explained = np.zeros_like(self.diagonal)
+        by_chance = np.zeros((len(self.chance.draws), len(self.diagonal)))
+        for part, keep in self.parts.items():
+            if part[0] == name:
+                column_mean = self.column_mean(part)
+                sharp = self.sharpness.slopes(keep, column_mean)
+                excess = sharp - sharp.mean(axis=1, keepdims=True)
+                prior = column_mean - (column_mean @ self.frequency[part])[:, None]
+                explained[:, keep] = excess * prior[:, self.word_of[keep]]
+                of_word = np.zeros_like(column_mean)
+                np.add.at(of_word.T, self.word_of[keep], excess.T)
+                by_chance += [(of_word * prior[:, taken]).sum(axis=1) for taken in self.chance.draws]
+        kept = self.subsets[name]
+        return self.scores(name) - explained[:, kept], self.null(name) - by_chance / kept.sum()
 
 
 class _Permutations:
@@ -315,6 +340,10 @@ def _rows(
         if "surface" in scores:
             put(scores["dominant"] - scores["surface"], keep, where, "concept_diff", "matched")
         if scores and len(plan.null):
-            null = dict(experiment=experiment, variant=where, measure="concept", condition="null")
-            frames.append(draw_rows(concepts["dominant"].null(name), **null))
+            null = dict(experiment=experiment, variant=where, condition="null")
+            frames.append(draw_rows(concepts["dominant"].null(name), measure="concept", **null))
+            if concepts["dominant"].sharpness is not None:
+                values, draws = concepts["dominant"].over_prior(name)
+                put(values, keep, where, "concept_over_prior", "dominant")
+                frames.append(draw_rows(draws, measure="concept_over_prior", **null))
     return pd.concat(frames, ignore_index=True)

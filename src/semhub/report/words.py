@@ -21,6 +21,7 @@ MEASURES = {
     "negative_margin": "margin over near misses, centred cosine",
     "concept_diff": "concept, dominant minus surface (nat)",
     "concept": "concept (nat)",
+    "concept_over_prior": "concept beyond a sharper or flatter prior (nat)",
     "logprob_diff": "log-probability, dominant minus surface (nat)",
     "delta_logit": "log-odds moved by the direction (nat)",
     "most_moved": "log-odds moved beyond a real difference at the best strength, mean over cases (nat)",

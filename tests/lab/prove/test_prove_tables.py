@@ -188,13 +188,36 @@ def test_a_rival_is_also_shown_with_one_of_semhubs_conditions() -> None:
         reading = made.verdict("language", "P2", NO, checks=checks)
         records.append(made.record("dull", seed, "no", [reading], **parts))
     totals = make(records).totals
-    claimed = {one: only(totals, method=one)["claimed"] for one in set(totals["method"]) - {"semhub"}}
+    claimed = {
+        one: only(totals, method=one)["claimed"] for one in set(totals["method"]) if "semhub" not in one
+    }
     assert claimed == {
         "paper's score": 3,
         "paper's score, over 0.05": 1,
         "lens contrast": 3,
         "lens contrast, reversed": 1,
     }
+
+
+def test_p2_is_also_shown_without_its_condition_on_priors() -> None:
+    """Seed 0 is kept from a claim by that alone, 1 by another too, 2 was judged before the condition was there."""
+    prior = made.check("es: read beyond a sharper or flatter prior", 0.0, passed=False)
+    other = made.check("zh: the dominant word is read beyond chance", passed=False)
+    models = [
+        made.record("bad", seed, verdicts=[made.verdict("language", "P2", "not_supported", checks=checks)])
+        for seed, checks in enumerate([[prior], [prior, other], [other]])
+    ]
+    models.append(made.record("good", 0, "yes", [made.verdict("language", "P2", "supported")]))
+    proof = make(models)
+    found = proof.totals.set_index(["method", "truth"])["claimed"]
+    assert found.to_dict() == {
+        ("semhub", "no"): 0,
+        ("semhub", "yes"): 1,
+        ("semhub, priors allowed", "no"): 1,
+        ("semhub, priors allowed", "yes"): 1,
+    }
+    assert "2 of 4 models were judged with it" in page(proof, None, [], {})
+    assert "judged with it" not in page(make(models[:2]), None, [], {})
 
 
 def test_bands_are_compared_with_the_planted_layers() -> None:
@@ -295,7 +318,7 @@ def test_power_is_a_curve_over_the_planted_weight() -> None:
     assert found.power.empty
     assert only(found.dominant, recipe="hub-dose-0")["planted"] == ""
     assert only(found.dominant, recipe="hub-dose-0.1")["planted"] == "en"
-    assert only(found.totals, truth="yes", prediction="P2")["models"] == 1
+    assert only(found.totals, method="semhub", truth="yes", prediction="P2")["models"] == 1
 
 
 def test_records_are_read_from_the_folder(tmp_path: Path) -> None:

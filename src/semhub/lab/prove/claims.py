@@ -1,28 +1,32 @@
 """From the record of a model to its claims: one row per method and cell, beside what is true of that cell.
 
 Beside a rival stands what it would claim with one of semhub's conditions added: that the effect exceeds the smallest of
-interest for a difference of cosines, the reversal at the last layer for the lens. failed: what kept a cell of semhub's
+interest for a difference of cosines, the reversal at the last layer for the lens; beside semhub's P2, what it would
+claim without its condition on priors. failed: what kept a cell of semhub's
 from a claim. untried: a control that was not run, so that more might have. own: in a cell of P3, `causal.own_shift`, a
-rival's as semhub's. chosen: whether that was also read in layers chosen for it, which old records lack.
+rival's as semhub's. chosen: whether that was also read in layers chosen for it, which old records lack. over_prior: in
+a cell of P2, in nat, what that condition is about, which old records lack too.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from semhub.lab.prove.jobs import PAIRS, WORLD, Record, dose_of
 from semhub.lab.prove.rivals import lens_contrast, paper_score, raw_cosine
 from semhub.stats.causal import IN_ITS_OWN, MISSING, own_shift
-from semhub.stats.evidence import REVERSED, SMALLEST_EFFECT
+from semhub.stats.evidence import BEYOND_PRIOR, REVERSED, SMALLEST_EFFECT
 from semhub.stats.verdict import NO_DOMINANT, NOT_SUPPORTED, SUPPORTED, UNTESTABLE
 
 SEMHUB = "semhub"
+PRIORS_ALLOWED = f"{SEMHUB}, priors allowed"
 OUTSIDE = "outside its world"
 COSINES = (paper_score.NAME, raw_cosine.NAME)
 COLUMNS = (
     "method", "place", "recipe", "angle", "dose", "seed", "n", "spoke", "prediction", "truth", "claimed", "testable",
-    "p", "effect", "first_layer", "last_layer", "own", "chosen", "failed", "untried",
+    "p", "effect", "first_layer", "last_layer", "own", "chosen", "over_prior", "failed", "untried",
 )  # fmt: skip
 
 
@@ -44,7 +48,11 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
             where = WORLD if kind == "size" else place
             for one in part["verdicts"]:
                 if not str(one["reason"]).startswith("not run"):
-                    yield {**common, **_place(where, n), **_verdict(one, recipe["truth"], where)}
+                    row = {**common, **_place(where, n), **_verdict(one, recipe["truth"], where)}
+                    yield row
+                    if one["prediction"] == "P2":
+                        claimed = row["claimed"] or row["failed"] == BEYOND_PRIOR
+                        yield {**row, "method": PRIORS_ALLOWED, "claimed": claimed}
         elif kind == "rival":
             for spoke, claim in part.items():
                 cell = cells.get((spoke, claim["prediction"]))
@@ -53,6 +61,7 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
                     **_place(place, record["n"]),
                     **{key: claim[key] for key in ("prediction", "claimed", "p", "effect")},
                     **_moved(cell),
+                    "over_prior": math.nan,
                     "method": name,
                     "spoke": spoke,
                     "truth": _truth(recipe["truth"], claim["prediction"], place),
@@ -96,6 +105,10 @@ def _verdict(one: Mapping[str, Any], truth: Mapping[str, str], place: str) -> di
         "first_layer": layers[0],
         "last_layer": layers[-1],
         **_moved(one),
+        "over_prior": min(
+            (check["value"] for check in one["checks"] if check["name"].endswith(BEYOND_PRIOR)),
+            default=math.nan,
+        ),
         "failed": _failed(one),
         "untried": any(str(check["detail"]).startswith(MISSING) for check in one["checks"]),
     }

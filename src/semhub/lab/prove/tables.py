@@ -54,7 +54,7 @@ def make(records: Iterable[Record]) -> Proof:
     """The tables of these records."""
     every = list(records)
     claims = pd.DataFrame([row for one in every for row in claims_of(one)], columns=list(COLUMNS))
-    claims = claims.astype(dict.fromkeys(("angle", "dose", "p", "effect", "own"), float))
+    claims = claims.astype(dict.fromkeys(("angle", "dose", "p", "effect", "own", "over_prior"), float))
     size = {one["recipe"]["name"]: one["n"] for one in every}
     own = claims["recipe"].map(size)
     usual = claims[(claims["n"] == own) | (claims["place"] != WORLD)]
