@@ -116,8 +116,24 @@ def pair_states(
     )
 
 
-def without_prior(m: np.ndarray, distinct: list[int]) -> np.ndarray:
-    """M[i, j] less each row's fitted line over the mean row, of a slope from 0 to 3; fitted over one column a word."""
-    mean = m.mean(axis=0)
-    slopes = [np.polyfit(mean[distinct], row[distinct], 1)[0] for row in m]
-    return np.stack([row - min(max(slope, 0), 3) * mean for row, slope in zip(m, slopes, strict=True)])
+def beyond_one_pattern(m: np.ndarray, own: list[int]) -> np.ndarray:
+    """m less a_i + b_j + s_i p_j, by filling each own cell with its fitted value, a thousand times over."""
+    n, cases = len(m), np.arange(len(m))
+    alone = np.array([own.count(j) == n for j in range(m.shape[1])])
+    others = np.ones(m.shape, dtype=bool)
+    others[cases, own] = False
+    filled = np.where(others, m, np.nan)
+    start = np.nanmean(filled, axis=1)
+    for i, j in enumerate(own):
+        column = 0.0 if alone[j] else np.nanmean(np.where(others, m, np.nan)[:, j])
+        filled[i, j] = start[i] + column - start.mean()
+    for _ in range(1000):
+        left = double_centred(filled)
+        u, size, v = np.linalg.svd(left, full_matrices=False)
+        fitted = filled - left + size[0] * np.outer(u[:, 0], v[0])
+        filled = np.where(others, m, fitted)
+    return np.where(alone, 0.0, m - fitted)
+
+
+def double_centred(m: np.ndarray) -> np.ndarray:
+    return m - m.mean(axis=0) - m.mean(axis=1, keepdims=True) + m.mean()

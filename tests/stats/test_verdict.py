@@ -236,21 +236,43 @@ def test_one_dominant_word_alone_is_untestable() -> None:
     assert flat["verdict"] == "not_supported"
 
 
-@pytest.mark.parametrize(("over", "passes"), [(0.008, False), (0.012, True)])
-def test_what_is_read_beyond_a_prior_must_be_a_hundredth_of_a_nat(over: float, passes: bool) -> None:
-    """So little is significant where cases hardly differ; a prior in words of several tokens leaves as much."""
-    rows = reading(over_prior=over, spread=1e-4)
+@pytest.mark.parametrize(
+    ("over", "spread", "chance", "passes"),
+    [
+        (0.008, 1e-4, 0.0, False),
+        (0.012, 1e-4, 0.0, True),
+        (0.012, 0.02, 0.0, False),
+        (0.025, 1e-4, 0.018, False),
+    ],
+)
+def test_what_is_read_beyond_a_prior_must_be_a_hundredth_of_a_nat(
+    over: float, spread: float, chance: float, passes: bool
+) -> None:
+    """Its interval's lower end, over what other words have: significance alone comes with cases that hardly differ."""
+    rows = reading(over_prior=over, spread=spread)
     null = (rows["measure"] == "concept_over_prior") & (rows["condition"] == "null")
-    rows.loc[null, "value"] *= 1e-3
+    rows.loc[null, "value"] = rows.loc[null, "value"] * 1e-3 + chance
     evidence = dominant_reading(tables(rows), *P2, SEED, 200)
     assert failed(evidence) == ([] if passes else ["read beyond a sharper or flatter prior"])
     assert next(check.p for check in evidence.checks if "prior" in check.name) <= 0.05
 
 
-def test_sets_without_a_score_over_the_prior_are_decided_as_before() -> None:
-    evidence = dominant_reading(tables(reading(over_prior=None)), *P2, SEED, 200)
-    assert failed(evidence) == []
-    assert not any("prior" in check.name for check in evidence.checks)
+def test_what_is_read_beyond_a_prior_is_judged_on_the_confirming_half() -> None:
+    for half, lost in (("confirm", True), ("select", False)):
+        rows = reading()
+        part = rows["variant"].str.endswith(half) & (rows["measure"] == "concept_over_prior")
+        rows.loc[part & (rows["condition"] == "dominant"), "value"] = 0.0
+        names = failed(dominant_reading(tables(rows), *P2, SEED, 200))
+        assert names == (["read beyond a sharper or flatter prior"] if lost else [])
+
+
+def test_sets_without_a_score_over_the_prior_say_so_and_are_decided_as_before() -> None:
+    one = verdicts(tables(shared(), reading(over_prior=None)))["P2"]
+    assert one["verdict"] == "supported"
+    assert "not tested against a prior" in str(one["reason"])
+    assert [check["name"] for check in one["checks"] if check["passed"] is None] == [
+        "read beyond a sharper or flatter prior"
+    ]
 
 
 def test_a_negative_concept_is_not_read_even_if_the_words_shuffled_are_worse() -> None:

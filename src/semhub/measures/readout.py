@@ -4,7 +4,7 @@ M[i, j] is the lens log-probability of word j at position i. The concept score i
 c_i = M_ii - M_i. - M_.i + M_.. : what the model says of this word here, beyond what it says of any word here and
 of this word anywhere. M is never stored; its margins, its diagonal and its permuted diagonals are summed up batch
 by batch. A case that is read over an area has the means over its positions in the place of M's row. Beside it stands
-the same score without what a prior over words brings along that is sharper in some cases (`sharpness.py`).
+the score beyond one pattern of words, such as a prior, that is stronger in some cases (`pattern.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from semhub.capture import capture
 from semhub.lens import LensMode
 from semhub.measures.areas import NamedWords, area_scores
 from semhub.measures.groups import WordLens, best_word, padded
-from semhub.measures.sharpness import Sharpness
+from semhub.measures.pattern import KeptScores, beyond_one_pattern
 from semhub.measures.words import Ready
 from semhub.models.base import Adapter, Encoded
 from semhub.results import draw_rows, long_rows
@@ -193,7 +193,7 @@ class _Concept:
             others = np.array([ready.stand_ins[word] for word in self.words.tolist()], dtype=np.int64)
             self.chance = _StandIns(self, draws, others, n_layers)
         permuted = len(draws) and isinstance(self.chance, _Permutations)
-        self.sharpness = Sharpness(n_words, n_layers, n) if permuted else None
+        self.kept = KeptScores(self.word_of, n_words, n_layers) if permuted else None
 
     def add(self, layers: slice, cases: np.ndarray, scores: Tensor) -> None:
         m = scores[:, :, self.columns].double()
@@ -209,8 +209,8 @@ class _Concept:
             self.column_sum[part][layers] += torch.einsum("lcw,c->lw", m, mask).cpu().numpy()
         if len(self.chance.draws):
             self.chance.add(layers, cases, scores, m, masks)
-        if self.sharpness is not None:
-            self.sharpness.add(layers, cases, m)
+        if self.kept is not None:
+            self.kept.add(layers, cases, m)
 
     def column_mean(self, part: Part) -> np.ndarray:
         """M_.j [layer, word] over a part."""
@@ -233,23 +233,28 @@ class _Concept:
         drawn = [size * self.chance.null(part) for part, size in sizes.items()]
         return np.asarray(sum(drawn) / self.subsets[name].sum())
 
-    def over_prior(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """`scores` and `null` of a subset without what a sharper or flatter mean reading explains."""
-        assert self.sharpness is not None
-        explained = np.zeros_like(self.diagonal)
-        by_chance = np.zeros((len(self.chance.draws), len(self.diagonal)))
+    def over_prior(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a subset's cases have beyond one pattern of words: values [layer, case], their mean by chance
+        [draw, layer], and which cases [case] these are: those whose words' scores were kept."""
+        assert self.kept is not None
+        mine = self.kept.rows(self.subsets[name])
+        taken = self.kept.permuted(self.chance.draws)
+        values = np.zeros(self.kept.values.shape[:2])
+        total = np.zeros((len(taken), len(values)))
+        words = np.arange(len(self.kept.words))
         for part, keep in self.parts.items():
-            if part[0] == name:
-                column_mean = self.column_mean(part)
-                sharp = self.sharpness.slopes(keep, column_mean)
-                excess = sharp - sharp.mean(axis=1, keepdims=True)
-                prior = column_mean - (column_mean @ self.frequency[part])[:, None]
-                explained[:, keep] = excess * prior[:, self.word_of[keep]]
-                of_word = np.zeros_like(column_mean)
-                np.add.at(of_word.T, self.word_of[keep], excess.T)
-                by_chance += [(of_word * prior[:, taken]).sum(axis=1) for taken in self.chance.draws]
-        kept = self.subsets[name]
-        return self.scores(name) - explained[:, kept], self.null(name) - by_chance / kept.sum()
+            if part[0] != name:
+                continue
+            rows = self.kept.rows(keep)
+            own = self.kept.own[rows]
+            for layer, scores in enumerate(self.kept.values):
+                left = beyond_one_pattern(scores[rows].astype(np.float64), own)
+                values[layer, rows] = left[np.arange(len(left)), own]
+                of_word = np.zeros((len(words), len(words)))
+                np.add.at(of_word, own, left)
+                total[:, layer] += of_word[words, taken].sum(axis=1)
+        scored = self.subsets[name] & self.kept.scored
+        return values[:, mine], total / max(1, mine.sum()), scored
 
 
 class _Permutations:
@@ -342,8 +347,8 @@ def _rows(
         if scores and len(plan.null):
             null = dict(experiment=experiment, variant=where, condition="null")
             frames.append(draw_rows(concepts["dominant"].null(name), measure="concept", **null))
-            if concepts["dominant"].sharpness is not None:
-                values, draws = concepts["dominant"].over_prior(name)
-                put(values, keep, where, "concept_over_prior", "dominant")
+            if concepts["dominant"].kept is not None:
+                values, draws, scored = concepts["dominant"].over_prior(name)
+                put(values, scored, where, "concept_over_prior", "dominant")
                 frames.append(draw_rows(draws, measure="concept_over_prior", **null))
     return pd.concat(frames, ignore_index=True)

@@ -199,24 +199,35 @@ def test_a_rival_is_also_shown_with_one_of_semhubs_conditions() -> None:
     }
 
 
+def p2(p: float, *checks: made.Check, word: str = NO, spoke: str = "language") -> dict[str, object]:
+    return {**made.verdict(spoke, "P2", word, checks=checks), "p": p}
+
+
 def test_p2_is_also_shown_without_its_condition_on_priors() -> None:
-    """Seed 0 is kept from a claim by that alone, 1 by another too, 2 was judged before the condition was there."""
-    prior = made.check("es: read beyond a sharper or flatter prior", 0.0, passed=False)
-    other = made.check("zh: the dominant word is read beyond chance", passed=False)
-    models = [
-        made.record("bad", seed, verdicts=[made.verdict("language", "P2", "not_supported", checks=checks)])
-        for seed, checks in enumerate([[prior], [prior, other], [other]])
+    """Of models judged with it alone: seed 0 is kept from a claim by that alone, 1 by another too, 2 and 3 were judged
+    before it was there or could not be, 4 would be claimed but for Holm's correction, 5 is claimed by both."""
+
+    def prior(passed: bool = False, value: float | None = 0.0, p: float | None = 0.6) -> made.Check:
+        return {**made.check("es: read beyond a sharper or flatter prior", value, passed=passed), "p": p}
+
+    def chance(passed: bool = True, p: float = 0.01) -> made.Check:
+        return {**made.check("zh: the dominant word is read beyond chance", passed=passed), "p": p}
+
+    cells = [
+        [p2(0.6, prior(), chance())],
+        [p2(0.6, prior(), chance(passed=False))],
+        [p2(0.01, chance(passed=False))],
+        [p2(0.01, prior(passed=True, value=None, p=None), chance(), word=YES)],
+        [p2(0.6, prior(), chance(p=0.04)), p2(0.04, chance(p=0.04), spoke="arithmetic")],
+        [p2(0.01, prior(passed=True, p=0.01), chance(), word=YES)],
     ]
-    models.append(made.record("good", 0, "yes", [made.verdict("language", "P2", "supported")]))
+    models = [made.record("bad", seed, verdicts=some) for seed, some in enumerate(cells)]
     proof = make(models)
-    found = proof.totals.set_index(["method", "truth"])["claimed"]
-    assert found.to_dict() == {
-        ("semhub", "no"): 0,
-        ("semhub", "yes"): 1,
-        ("semhub, priors allowed", "no"): 1,
-        ("semhub, priors allowed", "yes"): 1,
-    }
-    assert "2 of 4 models were judged with it" in page(proof, None, [], {})
+    allowed = proof.claims[proof.claims["method"] == "semhub, priors allowed"].set_index("seed")["claimed"]
+    assert allowed.to_dict() == {0: True, 1: False, 4: False, 5: True}
+    assert only(proof.totals, method="semhub")["claimed"] == 2
+    shown = page(proof, None, [], {})
+    assert "0 of 0 models where the answer is yes, 4 of 6 where it is no, 0 of 0 others" in shown
     assert "judged with it" not in page(make(models[:2]), None, [], {})
 
 

@@ -1,8 +1,8 @@
 """From the record of a model to its claims: one row per method and cell, beside what is true of that cell.
 
 Beside a rival stands what it would claim with one of semhub's conditions added: that the effect exceeds the smallest of
-interest for a difference of cosines, the reversal at the last layer for the lens; beside semhub's P2, what it would
-claim without its condition on priors. failed: what kept a cell of semhub's
+interest for a difference of cosines, the reversal at the last layer for the lens; beside a P2 that was judged with the
+condition on priors, what semhub would claim without it. failed: what kept a cell of semhub's
 from a claim. untried: a control that was not run, so that more might have. own: in a cell of P3, `causal.own_shift`, a
 rival's as semhub's. chosen: whether that was also read in layers chosen for it, which old records lack. over_prior: in
 a cell of P2, in nat, what that condition is about, which old records lack too.
@@ -11,13 +11,16 @@ a cell of P2, in nat, what that condition is about, which old records lack too.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from semhub.lab.prove.jobs import PAIRS, WORLD, Record, dose_of
 from semhub.lab.prove.rivals import lens_contrast, paper_score, raw_cosine
 from semhub.stats.causal import IN_ITS_OWN, MISSING, own_shift
-from semhub.stats.evidence import BEYOND_PRIOR, REVERSED, SMALLEST_EFFECT
+from semhub.stats.evidence import ALPHA, BEYOND_PRIOR, REVERSED, SMALLEST_EFFECT
+from semhub.stats.multiplicity import holm
 from semhub.stats.verdict import NO_DOMINANT, NOT_SUPPORTED, SUPPORTED, UNTESTABLE
 
 SEMHUB = "semhub"
@@ -50,9 +53,9 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
                 if not str(one["reason"]).startswith("not run"):
                     row = {**common, **_place(where, n), **_verdict(one, recipe["truth"], where)}
                     yield row
-                    if one["prediction"] == "P2":
-                        claimed = row["claimed"] or row["failed"] == BEYOND_PRIOR
-                        yield {**row, "method": PRIORS_ALLOWED, "claimed": claimed}
+                    if not math.isnan(row["over_prior"]):
+                        allowed = _claimed_with_priors(one, part["verdicts"])
+                        yield {**row, "method": PRIORS_ALLOWED, "claimed": allowed}
         elif kind == "rival":
             for spoke, claim in part.items():
                 cell = cells.get((spoke, claim["prediction"]))
@@ -106,12 +109,33 @@ def _verdict(one: Mapping[str, Any], truth: Mapping[str, str], place: str) -> di
         "last_layer": layers[-1],
         **_moved(one),
         "over_prior": min(
-            (check["value"] for check in one["checks"] if check["name"].endswith(BEYOND_PRIOR)),
+            (check["value"] for check in one["checks"] if _on_priors(check) and check["value"] is not None),
             default=math.nan,
         ),
         "failed": _failed(one),
         "untried": any(str(check["detail"]).startswith(MISSING) for check in one["checks"]),
     }
+
+
+def _on_priors(check: Mapping[str, Any]) -> bool:
+    return str(check["name"]).endswith(BEYOND_PRIOR)
+
+
+def _claimed_with_priors(one: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a P2 would be claimed without its condition on priors; cells: those that it is corrected with."""
+    others = [check for check in one["checks"] if not _on_priors(check)]
+    if one["verdict"] == UNTESTABLE or one["reason"] == NO_DOMINANT:
+        return False
+    p = [
+        max(check["p"] for check in others if check["p"] is not None) if cell is one else _number(cell["p"])
+        for cell in cells
+    ]
+    adjusted = holm(np.array(p))[next(i for i, cell in enumerate(cells) if cell is one)]
+    return all(check["passed"] is not False for check in others) and bool(adjusted <= ALPHA)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _failed(one: Mapping[str, Any]) -> str:

@@ -66,8 +66,8 @@ no truth but measured. Until this table was made it counted as a positive, and a
 {table}"""
 PRIORS = """
 
-P2's condition on priors was added last: {judged} of {models} models were judged with it, the others before. It can only
-take claims away."""
+P2's condition on priors was added last. Judged with it: {judged}. The others were judged before; it can only take
+claims away, so of them the false alarms stand and the finds may be fewer."""
 METHODS = """## The methods
 
 In the micro-world all see the same cases. Elsewhere the rivals see all pairs, as common practice is, and semhub's
@@ -225,10 +225,19 @@ def _zero(nearest: pd.DataFrame) -> str:
 
 
 def _priors(claims: pd.DataFrame) -> str:
-    """How many models were judged with P2's condition on priors."""
+    """How many models were judged with P2's condition on priors, by what is true of them."""
     own = claims[(claims["method"] == SEMHUB) & (claims["place"] == WORLD) & (claims["prediction"] == "P2")]
-    judged = own[own["testable"]].groupby(["recipe", "seed"])["over_prior"].count() > 0
-    return "" if judged.all() else PRIORS.format(judged=int(judged.sum()), models=len(judged))
+    judged = own[own["testable"]].groupby(["recipe", "seed", "truth"], as_index=False)["over_prior"].count()
+    if judged["over_prior"].all():
+        return ""
+    told = []
+    for what, some in (
+        ("models where the answer is yes", judged["truth"] == "yes"),
+        ("where it is no", judged["truth"] == "no"),
+        ("others", ~judged["truth"].isin(("yes", "no"))),
+    ):
+        told.append(f"{int((judged['over_prior'][some] > 0).sum())} of {int(some.sum())} {what}")
+    return PRIORS.format(judged=", ".join(told))
 
 
 def _nearest(nearest: pd.DataFrame) -> str:
