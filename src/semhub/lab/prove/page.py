@@ -227,7 +227,7 @@ def _zero(nearest: pd.DataFrame) -> str:
 def _priors(claims: pd.DataFrame) -> str:
     """How many models were judged with P2's condition on priors, by what is true of them."""
     own = claims[(claims["method"] == SEMHUB) & (claims["place"] == WORLD) & (claims["prediction"] == "P2")]
-    judged = own[own["testable"]].groupby(["recipe", "seed", "truth"], as_index=False)["over_prior"].count()
+    judged = own[own["testable"]].groupby(["recipe", "seed", "truth"])["over_prior"].count().reset_index()
     if judged["over_prior"].all():
         return ""
     told = []
