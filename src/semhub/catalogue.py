@@ -46,7 +46,7 @@ MEASURES = (
     (
         "concept_over_prior",
         "nat",
-        "concept without what a prior over words explains that is sharper or flatter in some cases",
+        "lens score beyond what position, word and one pattern of words (a prior) that varies in strength explain",
     ),
     ("language_mass, language_entropy", "1, bit", "lens probability per language, and its entropy"),
     (

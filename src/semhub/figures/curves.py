@@ -134,10 +134,12 @@ def readout(run: Run, experiment: str) -> Iterator[Draft]:
                 yield _draft(run, experiment, "P2", one[one["measure"] == measure], plan)
         plan = Plan(
             f"{slug}-concept", "Concept score by layer", variant, "concept (nat)",
-            "Double-centred lens score: the right word beyond what position and word explain alone.",
+            "Double-centred lens score: the right word beyond what position and word explain alone; beyond a prior: "
+            "and beyond one pattern of words that is stronger at some positions.",
             words.concept_false, labels=labels, zero=True, main=main, group=variant,
         )  # fmt: skip
-        concept = one[one["measure"] == "concept"]
+        over = one[(one["measure"] == "concept_over_prior") & (one["condition"] == "dominant")]
+        concept = pd.concat([one[one["measure"] == "concept"], over.assign(condition="beyond_prior")])
         if len(concept):
             yield _draft(run, experiment, "P2", concept, plan)
         named = one.assign(against=one["measure"] + " " + one["condition"])

@@ -70,6 +70,7 @@ CONDITIONS = _series(
     ("third_language", "third language", PINK, (8, 2, 2, 2), "diamond"),
     ("echo", "echo, current word", GREEN, (4, 1), "triangle-down"),
     ("control", "control words", AMBER, (5, 2, 1, 2), "cross"),
+    ("beyond_prior", "dominant, beyond a prior", SKY, (1, 3), "triangle-right"),
 )
 STEERING = _series(
     ("hypothesis", "hypothesised direction", BLUE, (), "circle"),

@@ -301,9 +301,12 @@ def _beyond_prior(confirm: VariantTable, band: tuple[int, int], seed: int, n_dra
     banded = cases.values[within].mean(axis=0, keepdims=True)
     found = mean_interval(banded, cases.clusters, confirm.rng(seed, OVER_PRIOR), n_draws=n_draws)
     value, low, chance = float(found.estimate[0]), float(found.low[0]), float(null[:, within].mean())
+    shown, at_least, at_most, by_chance = (
+        round(x, 3) + 0.0 for x in (value, low, float(found.high[0]), chance)
+    )
     detail = (
-        f"{value:+.3f} nat [{low:.3f}, {float(found.high[0]):.3f}] beyond one pattern of words that is stronger in "
-        f"some cases, {chance:+.3f} with other words, smallest effect of interest {SMALLEST_READING}, p = {p:.4f}"
+        f"{shown:+.3f} nat [{at_least:.3f}, {at_most:.3f}] beyond one pattern of words that is stronger in "
+        f"some cases, {by_chance:+.3f} with other words, smallest effect of interest {SMALLEST_READING}, p = {p:.4f}"
     )
     return Check(BEYOND_PRIOR, p <= ALPHA and low - max(0.0, chance) > SMALLEST_READING, value, detail, p)
 

@@ -41,7 +41,8 @@ sides, as real pairs do. `{steerable}`: P3 where the model can be steered at all
 Not every zero is worth the same.{zero} [How near the negatives came](#how-near-the-negatives-came)
 tells which condition keeps each from a claim. And not every find: the planted recipes were made until the instrument
 found them (`mini-zh` was enlarged for that), and P2's positives are trained on what P2 reads. Their finds say that
-such a hub is seen, not how often another would be."""
+such a hub is seen, not how often another would be. P3's leave out `mini` of the proof's size, whose P3 was missed
+([below](#what-can-be-steered))."""
 ZERO = """ In {names} the centred similarity of micro-world sentences is zero by the weights:
 there P1 tests the instrument's sanity more than its error rate, which it does on other texts. It can
 alarm in {others}."""
@@ -66,7 +67,8 @@ no truth but measured. Until this table was made it counted as a positive, and a
 {table}"""
 PRIORS = """
 
-P2's condition on priors was added last. Judged with it: {judged}. The others were judged before; it can only take
+P2's condition on priors (more is read than one pattern of words brings along that is stronger at some positions) was
+added last. Judged with it: {judged}. The others were judged before; it can only take
 claims away, so of them the false alarms stand and the finds may be fewer."""
 METHODS = """## The methods
 
@@ -75,9 +77,9 @@ verdict rests on those that share no word or number. A rival must claim every on
 corrected for the layers it searched, also where common practice is not; semhub alone is corrected for its cells, so
 a rival alarms in one of two spokes by chance in up to 10% of the models. The tests are added: most rivals come without
 one. `over {floor:g}`: claimed only if the effect exceeds semhub's smallest effect of interest; `reversed`: only if the
-order is reversed at the last layer, as the paper has it too. `{allowed}`: without P2's condition that more is
-read than a prior over words brings along that is sharper at some positions. CKA and mutual k-NN find that sentences
-of the same words are alike on each side by itself, which is true; that this is a shared space is what is false.
+order is reversed at the last layer, as the paper has it too. `{allowed}`: without P2's condition on priors, of the
+models that were judged with it. CKA and mutual k-NN find that sentences of the same words are alike on each side by
+itself, which is true; that this is a shared space is what is false.
 
 {table}
 
