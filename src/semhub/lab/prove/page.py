@@ -68,8 +68,9 @@ no truth but measured. Until this table was made it counted as a positive, and a
 PRIORS = """
 
 P2's condition on priors (more is read than one pattern of words brings along that is stronger at some positions) was
-added last. Judged with it: {judged}. The others were judged before; it can only take
-claims away, so of them the false alarms stand and the finds may be fewer."""
+added last. Judged with it: {judged}.
+The others were judged before; it can only take claims away, so of them the false alarms stand and the finds may be
+fewer."""
 METHODS = """## The methods
 
 In the micro-world all see the same cases. Elsewhere the rivals see all pairs, as common practice is, and semhub's
