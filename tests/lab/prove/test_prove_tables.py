@@ -228,7 +228,7 @@ def test_p2_is_also_shown_without_its_condition_on_priors() -> None:
     assert only(proof.totals, method="semhub")["claimed"] == 2
     shown = page(proof, None, [], {})
     assert "0 of 0 models where the answer is yes, 4 of 6 where it is no, 0 of 0 others" in shown
-    assert "judged with it" not in page(make(models[:2]), None, [], {})
+    assert "Judged with it" not in page(make(models[:2]), None, [], {})
 
 
 def test_bands_are_compared_with_the_planted_layers() -> None:
