@@ -30,7 +30,7 @@ class KeptScores:
     """
 
     def __init__(self, word_of: np.ndarray, n_words: int, n_layers: int) -> None:
-        affordable = math.isqrt(CELLS * n_words // (n_layers * len(word_of)))
+        affordable = math.isqrt(CELLS * n_words // max(1, n_layers * len(word_of)))
         kept = min(n_words, max(FEWEST_WORDS, affordable))
         self.words = np.unique(np.linspace(0, n_words - 1, kept).round().astype(np.int64))
         place = np.full(n_words, -1)
@@ -79,14 +79,11 @@ def beyond_one_pattern(m: np.ndarray, own: np.ndarray) -> np.ndarray:
     column = (m * others).sum(axis=0) / np.maximum(1, others.sum(axis=0))
     filled[cases, own] = row + column[own] - row.mean()
     pattern, fitted = np.zeros(n_words), filled
-    for step in (
-        "additive",
-        "with the pattern",
-    ):  # a pattern that starts from a rough fill takes long to leave it
+    for with_pattern in (False, True):  # from a rough fill the pattern would take long to come away
         for round_ in range(ROUNDS):
             additive = filled.mean(axis=1, keepdims=True) + filled.mean(axis=0) - filled.mean()
             left = filled - additive
-            if step != "additive":
+            if with_pattern:
                 pattern = _leading(left, left[np.argmax((left**2).sum(axis=1))] if round_ == 0 else pattern)
             fitted = additive + np.outer(left @ pattern, pattern)
             change = np.abs(fitted[cases, own] - filled[cases, own]).max()

@@ -41,8 +41,10 @@ sides, as real pairs do. `{steerable}`: P3 where the model can be steered at all
 Not every zero is worth the same.{zero} [How near the negatives came](#how-near-the-negatives-came)
 tells which condition keeps each from a claim. And not every find: the planted recipes were made until the instrument
 found them (`mini-zh` was enlarged for that), and P2's positives are trained on what P2 reads. Their finds say that
-such a hub is seen, not how often another would be. P3's leave out `mini` of the proof's size, whose P3 was missed
-([below](#what-can-be-steered))."""
+such a hub is seen, not how often another would be.{short}"""
+SHORT = """ P3's leave out `mini` of the proof's size: its 500
+steps are too short to teach what is steered in languages ([below](#what-can-be-steered)), so its P3 is no truth but
+measured. At first it counted as a hub, and as one that was missed."""
 ZERO = """ In {names} the centred similarity of micro-world sentences is zero by the weights:
 there P1 tests the instrument's sanity more than its error rate, which it does on other texts. It can
 alarm in {others}."""
@@ -61,8 +63,7 @@ differences do. Median over models and range. The second is read in the layers a
 it on other cases; the first there too and, in the models counted under *its own layers*, which were judged last, in
 those that were chosen for it, whichever is more. A model that its own direction does not move does not do what the
 cases ask for, and that nothing is claimed of it says little. **Steerable** are those that it moves by {least:g} nat or
-more. `mini` is here of the proof's size, 500 steps, which is too short to teach what is steered in languages: its P3 is
-no truth but measured. Until this table was made it counted as a positive, and as one that was missed.
+more.
 
 {table}"""
 PRIORS = """
@@ -108,6 +109,7 @@ def page(
             names=BORROWED,
             steerable=P3_STEERABLE,
             zero=_zero(proof.nearest),
+            short=SHORT if (proof.steerable["recipe"] == "mini").any() else "",
         )
     ]
     parts.append("## False alarms and finds\n\n" + totals_table(proof.totals) + _priors(proof.claims))
