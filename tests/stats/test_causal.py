@@ -21,6 +21,7 @@ from semhub.stats.verdict import decide
 ZERO = "moves the output beyond zero"
 REAL = "moves it beyond real differences of states"
 RANK = "moves it further than each real difference"
+LARGE = "moves it by more than the smallest effect of interest"
 WRONG = "moves it beyond wrong concepts"
 OTHERS = "moves it beyond directions of other cases"
 NATIVE = "reference: the native direction"
@@ -55,6 +56,7 @@ def test_a_planted_effect_is_supported_with_band_effect_and_interval() -> None:
         ZERO,
         REAL,
         RANK,
+        LARGE,
         WRONG,
         OTHERS,
         NATIVE,
@@ -76,11 +78,11 @@ def test_a_planted_effect_is_supported_with_band_effect_and_interval() -> None:
     [
         (dict(confirming_effects={"wrong_concept": 1.5}), [WRONG]),
         (dict(confirming_effects={"shuffled": 1.5}), [OTHERS]),
-        (dict(confirming_effects={"real_difference": 1.5}), [REAL, RANK]),
+        (dict(confirming_effects={"real_difference": 1.5}), [REAL, RANK, LARGE]),
         (dict(draw_spread=8.0, effects={"hypothesis": 3.0}), [RANK]),
         (dict(perplexity={"hypothesis": 17.5}), [FLUENT]),
-        (dict(confirming_effects={"hypothesis": -1.5}), [ZERO, REAL, RANK, WRONG, OTHERS]),
-        (dict(confirming_effects={"hypothesis": 0.0}, common=0.0), [ZERO, REAL, RANK, WRONG, OTHERS]),
+        (dict(confirming_effects={"hypothesis": -1.5}), [ZERO, REAL, RANK, LARGE, WRONG, OTHERS]),
+        (dict(confirming_effects={"hypothesis": 0.0}, common=0.0), [ZERO, REAL, RANK, LARGE, WRONG, OTHERS]),
     ],
 )
 def test_each_control_takes_the_verdict_away(change: dict[str, object], names: list[str]) -> None:
@@ -89,6 +91,16 @@ def test_each_control_takes_the_verdict_away(change: dict[str, object], names: l
     one = verdict(rows)
     assert one["verdict"] == "not_supported"
     assert names[0] in str(one["reason"])
+
+
+@pytest.mark.parametrize(("shift", "names"), [(0.007, [LARGE]), (0.02, [])])
+def test_a_shift_that_is_certain_but_tiny_is_not_supported(shift: float, names: list[str]) -> None:
+    """0.01 nat is the smallest of interest, whatever its p."""
+    rows = steered(
+        confirming_effects={"hypothesis": shift}, spread=0.005, common=0.0, draw_spread=0.0001, draws=19
+    )
+    assert failed(evidence(rows)) == names
+    assert (verdict(rows)["verdict"] == "supported") == (not names)
 
 
 @pytest.mark.parametrize("control", ["wrong_concept", "shuffled", "real_difference"])
@@ -198,8 +210,8 @@ def test_the_rank_is_held_at_five_percent_and_left_out_of_holm() -> None:
 @pytest.mark.parametrize(
     ("condition", "measure", "names"),
     [
-        ("hypothesis", "delta_logit", [ZERO, REAL, RANK, WRONG, OTHERS]),
-        ("real_difference", "delta_logit", [REAL, RANK]),
+        ("hypothesis", "delta_logit", [ZERO, REAL, RANK, LARGE, WRONG, OTHERS]),
+        ("real_difference", "delta_logit", [REAL, RANK, LARGE]),
         ("wrong_concept", "delta_logit", [WRONG]),
         ("shuffled", "delta_logit", [OTHERS]),
         ("hypothesis", "perplexity", [FLUENT]),

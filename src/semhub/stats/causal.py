@@ -22,6 +22,7 @@ from semhub.stats.evidence import (
     KEPT,
     KEPT_ENCODER,
     MIN_CLUSTERS,
+    SMALLEST_NAT,
     Check,
     Evidence,
     Tables,
@@ -95,6 +96,7 @@ def causal(
         more, rng = f"more than {len(draws.values)} of them on average", confirm.rng(seed, REAL)
         checks += [_flipped(name, more, over, rng, n_draws), _ranked(moved, draws)]
         effect, low, high = _interval(over, confirm.rng(seed, "effect"), n_draws)
+        checks.append(_large_enough(low, high))
     for condition, words in NAMED.items():
         control, name = _moved(confirm.steered(MEASURE, condition), choice), f"moves it beyond {words}"
         if control is not None:
@@ -185,6 +187,13 @@ def _flipped(name: str, how: str, moved: Moved, rng: np.random.Generator, n_draw
     p = float((1 + (null >= mean).sum()) / (n_draws + 1))
     detail = f"log-odds moved by {mean:+.2f} nat {how}, n = {n}, p = {p:.4f}"
     return Check(name, p <= ALPHA and mean > 0, mean, detail, p)
+
+
+def _large_enough(low: float, high: float) -> Check:
+    """With enough cases any shift is beyond chance. low, high: of the shift over that of real differences."""
+    measured = f"95% interval [{low:+.3f}, {high:+.3f}] nat more than real differences"
+    detail = f"{measured}, smallest effect of interest {SMALLEST_NAT}"
+    return Check("moves it by more than the smallest effect of interest", low > SMALLEST_NAT, low, detail)
 
 
 def _reference(native: Moved) -> Check:

@@ -14,7 +14,7 @@ from semhub.stats.split import CONFIRM, SELECT, TWINS, choose_band
 from semhub.stats.tables import Cases, VariantTable
 
 SMALLEST_EFFECT = 0.05
-SMALLEST_READING = 0.01  # nat: a hundredth of a word's probability
+SMALLEST_NAT = 0.01  # nat: a hundredth of a word's probability (P2) or odds (P3)
 REVERSED = "the order is reversed at the last layer"
 OVER_PRIOR = "concept_over_prior"
 BEYOND_PRIOR = "read beyond a sharper or flatter prior"
@@ -306,9 +306,9 @@ def _beyond_prior(confirm: VariantTable, band: tuple[int, int], seed: int, n_dra
     )
     detail = (
         f"{shown:+.3f} nat [{at_least:.3f}, {at_most:.3f}] beyond one pattern of words that is stronger in "
-        f"some cases, {by_chance:+.3f} with other words, smallest effect of interest {SMALLEST_READING}, p = {p:.4f}"
+        f"some cases, {by_chance:+.3f} with other words, smallest effect of interest {SMALLEST_NAT}, p = {p:.4f}"
     )
-    return Check(BEYOND_PRIOR, p <= ALPHA and low - max(0.0, chance) > SMALLEST_READING, value, detail, p)
+    return Check(BEYOND_PRIOR, p <= ALPHA and low - max(0.0, chance) > SMALLEST_NAT, value, detail, p)
 
 
 def _beyond_input(confirm: VariantTable, within: slice, seed: int, n_draws: int) -> Check:

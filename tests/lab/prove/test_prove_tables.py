@@ -204,8 +204,8 @@ def p2(p: float, *checks: made.Check, word: str = NO, spoke: str = "language") -
 
 
 def test_p2_is_also_shown_without_its_condition_on_priors() -> None:
-    """Of models judged with it alone: seed 0 is kept from a claim by that alone, 1 by another too, 2 and 3 were judged
-    before it was there or could not be, 4 would be claimed but for Holm's correction, 5 is claimed by both."""
+    """Seed 0 is kept from a claim by that alone, 1 by another too; 2 and 6 were judged before it was there, 3 could not
+    be judged by it, 4 would be claimed but for Holm's correction, 5 is claimed by both; 7 has no dominant language."""
 
     def prior(passed: bool = False, value: float | None = 0.0, p: float | None = 0.6) -> made.Check:
         return {**made.check("es: read beyond a sharper or flatter prior", value, passed=passed), "p": p}
@@ -220,15 +220,35 @@ def test_p2_is_also_shown_without_its_condition_on_priors() -> None:
         [p2(0.01, prior(passed=True, value=None, p=None), chance(), word=YES)],
         [p2(0.6, prior(), chance(p=0.04)), p2(0.04, chance(p=0.04), spoke="arithmetic")],
         [p2(0.01, prior(passed=True, p=0.01), chance(), word=YES)],
+        [p2(0.01, chance(), word=YES)],
+        [p2(0.6)],
     ]
-    models = [made.record("bad", seed, verdicts=some) for seed, some in enumerate(cells)]
-    proof = make(models)
-    allowed = proof.claims[proof.claims["method"] == "semhub, priors allowed"].set_index("seed")["claimed"]
-    assert allowed.to_dict() == {0: True, 1: False, 4: False, 5: True}
-    assert only(proof.totals, method="semhub")["claimed"] == 2
-    shown = page(proof, None, [], {})
-    assert "0 of 0 models where the answer is yes, 4 of 6 where it is no, 0 of 0 others" in shown
-    assert "Judged with it" not in page(make(models[:2]), None, [], {})
+
+    def claimed(truth: str) -> tuple[Proof, dict[int, bool], dict[int, bool]]:
+        proof = make([made.record("bad", seed, truth, verdicts=some) for seed, some in enumerate(cells)])
+        ours, allowed = (
+            proof.claims[
+                (proof.claims["method"] == method) & (proof.claims["spoke"] == "language")
+            ].set_index("seed")["claimed"]
+            for method in ("semhub", "semhub, priors allowed")
+        )
+        return proof, ours.to_dict(), allowed.to_dict()
+
+    proof, ours, allowed = claimed("no")
+    assert allowed == {0: True, 1: False, 2: False, 3: True, 4: False, 5: True, 6: True, 7: False}
+    assert ours == {0: False, 1: False, 2: False, 3: True, 4: False, 5: True, 6: True, 7: False}
+    assert "judged before" not in page(proof, None, [], {})
+    proof, ours, still_allowed = claimed("yes")
+    assert still_allowed == allowed
+    assert ours == {0: False, 1: False, 3: True, 4: False, 5: True, 7: False}
+    assert only(proof.totals, method="semhub")["models"] == 6
+    assert "2 models whose answer is yes or measured were judged before" in page(proof, None, [], {})
+
+
+def test_p2_without_its_condition_on_priors_has_a_power_curve_of_its_own() -> None:
+    cells = [p2(0.01, made.check("the dominant word is read beyond chance"), word=YES)]
+    found = make([made.record("bent", seed, "measured", cells, angle=30.0) for seed in range(3)]).power
+    assert found[["prediction", "claimed", "models"]].to_numpy().tolist() == [["P2, priors allowed", 3, 3]]
 
 
 def test_bands_are_compared_with_the_planted_layers() -> None:
@@ -318,14 +338,15 @@ def dosed() -> Proof:
 
 def test_power_is_a_curve_over_the_planted_weight() -> None:
     found = dosed()
-    assert [(row.dose, row.claimed, row.models) for row in found.doses.itertuples()] == [
+    curve = found.doses[found.doses["prediction"] == "P2"]
+    assert [(row.dose, row.claimed, row.models) for row in curve.itertuples()] == [
         (0, 0, 5),
         (0.05, 3, 5),
         (0.1, 4, 5),
         (0.5, 5, 5),
     ]
-    assert only(found.smallest_dose, n=300)["dose"] == 0.1
-    assert only(found.smallest_dose, n=300)["models"] == 5
+    assert only(found.smallest_dose, prediction="P2")["dose"] == 0.1
+    assert only(found.smallest_dose, prediction="P2")["models"] == 5
     assert found.power.empty
     assert only(found.dominant, recipe="hub-dose-0")["planted"] == ""
     assert only(found.dominant, recipe="hub-dose-0.1")["planted"] == "en"

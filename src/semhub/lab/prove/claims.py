@@ -1,11 +1,11 @@
 """From the record of a model to its claims: one row per method and cell, beside what is true of that cell.
 
 Beside a rival stands what it would claim with one of semhub's conditions added: that the effect exceeds the smallest of
-interest for a difference of cosines, the reversal at the last layer for the lens; beside a P2 that was judged with the
-condition on priors, what semhub would claim without it. failed: what kept a cell of semhub's
+interest for a difference of cosines, the reversal at the last layer for the lens; beside semhub's P2, what it would
+claim without its condition on priors. A P2 that was judged before there was that condition is no claim of semhub's but
+of this one, save where the truth is no: there it can only be too many. failed: what kept a cell of semhub's
 from a claim. untried: a control that was not run, so that more might have. own: in a cell of P3, `causal.own_shift`, a
-rival's as semhub's. chosen: whether that was also read in layers chosen for it, which old records lack. over_prior: in
-a cell of P2, in nat, what that condition is about, which old records lack too.
+rival's as semhub's. chosen: whether that was also read in layers chosen for it, which old records lack.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OUTSIDE = "outside its world"
 COSINES = (paper_score.NAME, raw_cosine.NAME)
 COLUMNS = (
     "method", "place", "recipe", "angle", "dose", "seed", "n", "spoke", "prediction", "truth", "claimed", "testable",
-    "p", "effect", "first_layer", "last_layer", "own", "chosen", "over_prior", "failed", "untried",
+    "p", "effect", "first_layer", "last_layer", "own", "chosen", "failed", "untried",
 )  # fmt: skip
 
 
@@ -52,8 +52,9 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
             for one in part["verdicts"]:
                 if not str(one["reason"]).startswith("not run"):
                     row = {**common, **_place(where, n), **_verdict(one, recipe["truth"], where)}
-                    yield row
-                    if not math.isnan(row["over_prior"]):
+                    if not _before_priors(one) or row["truth"] == "no":
+                        yield row
+                    if one["prediction"] == "P2":
                         allowed = _claimed_with_priors(one, part["verdicts"])
                         yield {**row, "method": PRIORS_ALLOWED, "claimed": allowed}
         elif kind == "rival":
@@ -64,7 +65,6 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
                     **_place(place, record["n"]),
                     **{key: claim[key] for key in ("prediction", "claimed", "p", "effect")},
                     **_moved(cell),
-                    "over_prior": math.nan,
                     "method": name,
                     "spoke": spoke,
                     "truth": _truth(recipe["truth"], claim["prediction"], place),
@@ -108,10 +108,6 @@ def _verdict(one: Mapping[str, Any], truth: Mapping[str, str], place: str) -> di
         "first_layer": layers[0],
         "last_layer": layers[-1],
         **_moved(one),
-        "over_prior": min(
-            (check["value"] for check in one["checks"] if _on_priors(check) and check["value"] is not None),
-            default=math.nan,
-        ),
         "failed": _failed(one),
         "untried": any(str(check["detail"]).startswith(MISSING) for check in one["checks"]),
     }
@@ -121,8 +117,15 @@ def _on_priors(check: Mapping[str, Any]) -> bool:
     return str(check["name"]).endswith(BEYOND_PRIOR)
 
 
+def _before_priors(one: Mapping[str, Any]) -> bool:
+    """Whether this is a P2 that was judged before there was a condition on priors."""
+    return one["prediction"] == "P2" and bool(one["checks"]) and not any(map(_on_priors, one["checks"]))
+
+
 def _claimed_with_priors(one: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a P2 would be claimed without its condition on priors; cells: those that it is corrected with."""
+    if not any(map(_on_priors, one["checks"])):
+        return bool(one["verdict"] == SUPPORTED)
     others = [check for check in one["checks"] if not _on_priors(check)]
     if one["verdict"] == UNTESTABLE or one["reason"] == NO_DOMINANT:
         return False

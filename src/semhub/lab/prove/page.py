@@ -69,9 +69,9 @@ more.
 PRIORS = """
 
 P2's condition on priors (more is read than one pattern of words brings along that is stronger at some positions) was
-added last. Judged with it: {judged}.
-The others were judged before; it can only take claims away, so of them the false alarms stand and the finds may be
-fewer."""
+added last: {before} models whose answer is yes or measured were judged before. What those claimed stands under
+`{allowed}`, which is P2 without that condition, of all models. Under `{semhub}` finds are of the models that were
+judged by the whole rule; where the answer is no, all count, as the condition can only take claims away."""
 METHODS = """## The methods
 
 In the micro-world all see the same cases. Elsewhere the rivals see all pairs, as common practice is, and semhub's
@@ -79,8 +79,8 @@ verdict rests on those that share no word or number. A rival must claim every on
 corrected for the layers it searched, also where common practice is not; semhub alone is corrected for its cells, so
 a rival alarms in one of two spokes by chance in up to 10% of the models. The tests are added: most rivals come without
 one. `over {floor:g}`: claimed only if the effect exceeds semhub's smallest effect of interest; `reversed`: only if the
-order is reversed at the last layer, as the paper has it too. `{allowed}`: without P2's condition on priors, of the
-models that were judged with it. CKA and mutual k-NN find that sentences of the same words are alike on each side by
+order is reversed at the last layer, as the paper has it too. `{allowed}`: without P2's condition on
+priors. CKA and mutual k-NN find that sentences of the same words are alike on each side by
 itself, which is true; that this is a shared space is what is false.
 
 {table}
@@ -230,19 +230,19 @@ def _zero(nearest: pd.DataFrame) -> str:
 
 
 def _priors(claims: pd.DataFrame) -> str:
-    """How many models were judged with P2's condition on priors, by what is true of them."""
-    own = claims[(claims["method"] == SEMHUB) & (claims["place"] == WORLD) & (claims["prediction"] == "P2")]
-    judged = own[own["testable"]].groupby(["recipe", "seed", "truth"])["over_prior"].count().reset_index()
-    if judged["over_prior"].all():
+    """How many models were judged before P2 had its condition on priors."""
+    read = claims[(claims["place"] == WORLD) & (claims["prediction"] == "P2")]
+    all_models, whole = (
+        len(
+            read.loc[
+                (read["method"] == method) & (read["truth"] != "no"), ["recipe", "seed"]
+            ].drop_duplicates()
+        )
+        for method in (PRIORS_ALLOWED, SEMHUB)
+    )
+    if all_models == whole:
         return ""
-    told = []
-    for what, some in (
-        ("models where the answer is yes", judged["truth"] == "yes"),
-        ("where it is no", judged["truth"] == "no"),
-        ("others", ~judged["truth"].isin(("yes", "no"))),
-    ):
-        told.append(f"{int((judged['over_prior'][some] > 0).sum())} of {int(some.sum())} {what}")
-    return PRIORS.format(judged=", ".join(told))
+    return PRIORS.format(before=all_models - whole, allowed=PRIORS_ALLOWED, semhub=SEMHUB)
 
 
 def _nearest(nearest: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from semhub.lab.prove.claims import COLUMNS, SEMHUB, claims_of
+from semhub.lab.prove.claims import COLUMNS, PRIORS_ALLOWED, SEMHUB, claims_of
 from semhub.lab.prove.jobs import WORLD, Record
 from semhub.lab.prove.rates import rates, totals
 from semhub.stats.causal import BLIND
@@ -54,12 +54,12 @@ def make(records: Iterable[Record]) -> Proof:
     """The tables of these records."""
     every = list(records)
     claims = pd.DataFrame([row for one in every for row in claims_of(one)], columns=list(COLUMNS))
-    claims = claims.astype(dict.fromkeys(("angle", "dose", "p", "effect", "own", "over_prior"), float))
+    claims = claims.astype(dict.fromkeys(("angle", "dose", "p", "effect", "own"), float))
     size = {one["recipe"]["name"]: one["n"] for one in every}
     own = claims["recipe"].map(size)
     usual = claims[(claims["n"] == own) | (claims["place"] != WORLD)]
-    own_world = claims[(claims["method"] == SEMHUB) & (claims["place"] == WORLD)]
-    power, doses = _power(own_world, "angle"), _power(own_world, "dose")
+    graded = _graded(claims)
+    power, doses = _power(graded, "angle"), _power(graded, "dose")
     return Proof(
         models=_models(every),
         claims=usual,
@@ -188,6 +188,13 @@ def _transfer(records: list[Record]) -> pd.DataFrame:
     frame["share"] = frame["answered"] / frame["asked"]
     found = frame.groupby(["recipe", "type", "told"], sort=False)["share"]
     return found.agg(models="size", mean="mean", lowest="min", highest="max").reset_index()
+
+
+def _graded(claims: pd.DataFrame) -> pd.DataFrame:
+    """semhub's claims in the micro-world; P2's without its condition on priors are of a prediction named for that."""
+    here = claims[(claims["place"] == WORLD) & claims["method"].isin((SEMHUB, PRIORS_ALLOWED))]
+    allowed = here["method"] == PRIORS_ALLOWED
+    return here.assign(prediction=here["prediction"].where(~allowed, here["prediction"] + ", priors allowed"))
 
 
 def _power(claims: pd.DataFrame, scale: str) -> pd.DataFrame:
