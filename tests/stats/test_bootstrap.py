@@ -11,6 +11,7 @@ from scipy import stats as distributions
 from semhub.stats.bootstrap import (
     cluster_codes,
     draw_weights,
+    effective_clusters,
     interval_of_draws,
     mean_interval,
     percentile_levels,
@@ -41,6 +42,15 @@ def test_levels_are_hesterbergs(n: int) -> None:
     assert percentile_levels(10**7)[0] == pytest.approx(0.025, abs=1e-6)
 
 
+def test_unequal_clusters_count_as_fewer() -> None:
+    """By hand; and a mean of independent clusters of unequal weights varies as one of that many equal ones."""
+    assert effective_clusters(np.array([7, 7, 7])) == pytest.approx(3)
+    assert effective_clusters(np.array([1, 3])) == pytest.approx(1.6)
+    sizes = np.array([1.0, 2, 4, 8])
+    means = np.random.default_rng(0).normal(size=(100_000, 4)) @ sizes / sizes.sum()
+    assert 1 / means.var() == pytest.approx(effective_clusters(sizes), rel=0.02)
+
+
 def test_the_interval_is_that_of_lists_drawn_cluster_by_cluster() -> None:
     """Against a plain loop that concatenates the cases of the clusters drawn; quantiles of 4,000 draws each."""
     rng = np.random.default_rng(1)
@@ -53,7 +63,9 @@ def test_the_interval_is_that_of_lists_drawn_cluster_by_cluster() -> None:
     for _ in range(4000):
         drawn = np.concatenate([np.flatnonzero(clusters == c) for c in rng.choice(labels, 12)])
         draws.append(values[:, drawn].mean(axis=1))
-    low, high = np.quantile(draws, percentile_levels(12), axis=0)
+    sizes = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4]
+    effective = sum(sizes) ** 2 / sum(size**2 for size in sizes)
+    low, high = np.quantile(draws, percentile_levels(effective), axis=0)
     np.testing.assert_allclose(got.low, low, atol=0.1)
     np.testing.assert_allclose(got.high, high, atol=0.1)
 

@@ -1,7 +1,8 @@
 """Cluster bootstrap: clusters are drawn with replacement, whole clusters at a time.
 
 Intervals are expanded percentile intervals (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015,
-section 5.2): the percentile levels are widened so that a mean of few clusters gets Student's t coverage.
+section 5.2): the percentile levels are widened so that a mean of few clusters gets Student's t coverage. Clusters of
+unequal sizes count as fewer, as a few large ones decide the mean (`effective_clusters`).
 """
 
 from __future__ import annotations
@@ -40,7 +41,15 @@ def draw_weights(codes: Ints, n_draws: int, rng: np.random.Generator) -> Floats:
     return counts[:, codes].astype(np.float64)
 
 
-def percentile_levels(n_clusters: int, level: float = LEVEL) -> tuple[float, float]:
+def effective_clusters(sizes: Floats | Ints) -> float:
+    """How many clusters of one size vary as much as these do: (sum m)^2 / sum m^2, Kish, "Survey Sampling" (1965).
+
+    sizes [cluster]: cases, or their weights. Carter, Schnepel and Steigerwald (2017) take t with about as many.
+    """
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def percentile_levels(n_clusters: float, level: float = LEVEL) -> tuple[float, float]:
     """The two percentiles of the expanded interval, for a mean of `n_clusters` independent clusters."""
     if n_clusters < 2:
         return 0.0, 1.0
@@ -49,8 +58,8 @@ def percentile_levels(n_clusters: int, level: float = LEVEL) -> tuple[float, flo
     return low, 1 - low
 
 
-def interval_of_draws(draws: Floats, n_clusters: int, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Bootstrap draws [draw, layer] -> (low [layer], high [layer]).
+def interval_of_draws(draws: Floats, n_clusters: float, level: float = LEVEL) -> tuple[Floats, Floats]:
+    """Bootstrap draws [draw, layer] -> (low [layer], high [layer]). n_clusters: the effective number of them.
 
     Draws without a value (a sample of one pair over and over has no non-pairs) are left out; NaN if none is left.
     """
@@ -88,5 +97,5 @@ def mean_interval(
         return Interval(estimate, nothing, nothing, values.shape[1], n_clusters)
     counts = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_draws).astype(np.float64)
     draws = (counts @ sums.T) / (counts @ sizes)[:, None]
-    low, high = interval_of_draws(draws, n_clusters, level)
+    low, high = interval_of_draws(draws, effective_clusters(sizes), level)
     return Interval(estimate, low, high, values.shape[1], n_clusters)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import stats as distributions
 
-from semhub.stats.bootstrap import Floats, cluster_codes, interval_of_draws, mean_interval
+from semhub.stats.bootstrap import Floats, cluster_codes, effective_clusters, interval_of_draws, mean_interval
 from semhub.stats.permutation import band_p, sign_flips
 from semhub.stats.split import CONFIRM, SELECT, TWINS, choose_band
 from semhub.stats.tables import Cases, VariantTable
@@ -119,8 +119,9 @@ def shared_space(
     effect = float(score[within].mean())
     draws = confirm.draws("paper_score_centred", "bootstrap")
     assert draws is not None
-    n_confirm = int(cluster_codes(_cases(confirm, "paper_score_centred", "matched").clusters).max()) + 1
-    low, high = interval_of_draws(draws[:, within].mean(axis=1, keepdims=True), n_confirm)
+    sizes = np.bincount(cluster_codes(_cases(confirm, "paper_score_centred", "matched").clusters))
+    banded = draws[:, within].mean(axis=1, keepdims=True)
+    low, high = interval_of_draws(banded, effective_clusters(sizes))
     checks = []
     if shares_words:
         checks.append(Check("beats its permutation null", True, float("nan"), SHARED_WORDS))

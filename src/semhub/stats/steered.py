@@ -12,6 +12,7 @@ from semhub.stats.bootstrap import (
     Floats,
     cluster_codes,
     draw_weights,
+    effective_clusters,
     interval_of_draws,
     mean_interval,
 )
@@ -109,12 +110,11 @@ def _median(values: Floats, clusters: np.ndarray, rng: np.random.Generator, n_dr
     out = np.full((len(values), 3), np.nan)
     out[:, 0] = np.median(values, axis=1)
     codes = cluster_codes(clusters)
-    n_clusters = int(codes.max()) + 1
-    if n_clusters < 2:
+    if codes.max() < 1:
         return out
     weights = draw_weights(codes, n_draws, rng)
     draws = np.stack([weighted_medians(one, weights) for one in values], axis=1)
-    low, high = interval_of_draws(draws, n_clusters)
+    low, high = interval_of_draws(draws, effective_clusters(np.bincount(codes)))
     out[:, 1], out[:, 2] = low, high
     return out
 
