@@ -38,6 +38,7 @@ COLLAPSE = 2.0  # times the median perplexity under real differences
 ENOUGH_DRAWS = 19
 NAMED = {"wrong_concept": "wrong concepts", "shuffled": "directions of other cases"}
 MISSING = "control missing"
+LARGE = "moves it by more than the smallest effect of interest"
 NATIVE = "reference: the native direction"
 IN_ITS_OWN = f"{NATIVE} in layers chosen for it"
 BLIND = 0.1  # nat: the odds change by a tenth; where the input's own direction does less, little can be seen
@@ -193,7 +194,7 @@ def _large_enough(low: float, high: float) -> Check:
     """With enough cases any shift is beyond chance. low, high: of the shift over that of real differences."""
     measured = f"95% interval [{low:+.3f}, {high:+.3f}] nat more than real differences"
     detail = f"{measured}, smallest effect of interest {SMALLEST_NAT}"
-    return Check("moves it by more than the smallest effect of interest", low > SMALLEST_NAT, low, detail)
+    return Check(LARGE, low > SMALLEST_NAT, low, detail)
 
 
 def _reference(native: Moved) -> Check:

@@ -199,58 +199,6 @@ def test_a_rival_is_also_shown_with_one_of_semhubs_conditions() -> None:
     }
 
 
-def p2(p: float, *checks: made.Check, word: str = NO, spoke: str = "language") -> dict[str, object]:
-    return {**made.verdict(spoke, "P2", word, checks=checks), "p": p}
-
-
-def test_p2_is_also_shown_without_its_condition_on_priors() -> None:
-    """Seed 0 is kept from a claim by that alone, 1 by another too; 2 and 6 were judged before it was there, 3 could not
-    be judged by it, 4 would be claimed but for Holm's correction, 5 is claimed by both; 7 has no dominant language."""
-
-    def prior(passed: bool = False, value: float | None = 0.0, p: float | None = 0.6) -> made.Check:
-        return {**made.check("es: read beyond a sharper or flatter prior", value, passed=passed), "p": p}
-
-    def chance(passed: bool = True, p: float = 0.01) -> made.Check:
-        return {**made.check("zh: the dominant word is read beyond chance", passed=passed), "p": p}
-
-    cells = [
-        [p2(0.6, prior(), chance())],
-        [p2(0.6, prior(), chance(passed=False))],
-        [p2(0.01, chance(passed=False))],
-        [p2(0.01, prior(passed=True, value=None, p=None), chance(), word=YES)],
-        [p2(0.6, prior(), chance(p=0.04)), p2(0.04, chance(p=0.04), spoke="arithmetic")],
-        [p2(0.01, prior(passed=True, p=0.01), chance(), word=YES)],
-        [p2(0.01, chance(), word=YES)],
-        [p2(0.6)],
-    ]
-
-    def claimed(truth: str) -> tuple[Proof, dict[int, bool], dict[int, bool]]:
-        proof = make([made.record("bad", seed, truth, verdicts=some) for seed, some in enumerate(cells)])
-        ours, allowed = (
-            proof.claims[
-                (proof.claims["method"] == method) & (proof.claims["spoke"] == "language")
-            ].set_index("seed")["claimed"]
-            for method in ("semhub", "semhub, priors allowed")
-        )
-        return proof, ours.to_dict(), allowed.to_dict()
-
-    proof, ours, allowed = claimed("no")
-    assert allowed == {0: True, 1: False, 2: False, 3: True, 4: False, 5: True, 6: True, 7: False}
-    assert ours == {0: False, 1: False, 2: False, 3: True, 4: False, 5: True, 6: True, 7: False}
-    assert "judged before" not in page(proof, None, [], {})
-    proof, ours, still_allowed = claimed("yes")
-    assert still_allowed == allowed
-    assert ours == {0: False, 1: False, 3: True, 4: False, 5: True, 7: False}
-    assert only(proof.totals, method="semhub")["models"] == 6
-    assert "2 models whose answer is yes or measured were judged before" in page(proof, None, [], {})
-
-
-def test_p2_without_its_condition_on_priors_has_a_power_curve_of_its_own() -> None:
-    cells = [p2(0.01, made.check("the dominant word is read beyond chance"), word=YES)]
-    found = make([made.record("bent", seed, "measured", cells, angle=30.0) for seed in range(3)]).power
-    assert found[["prediction", "claimed", "models"]].to_numpy().tolist() == [["P2, priors allowed", 3, 3]]
-
-
 def test_bands_are_compared_with_the_planted_layers() -> None:
     bands = proof().bands
     exact = only(bands, recipe="hub", prediction="P1")
@@ -351,6 +299,20 @@ def test_power_is_a_curve_over_the_planted_weight() -> None:
     assert only(found.dominant, recipe="hub-dose-0")["planted"] == ""
     assert only(found.dominant, recipe="hub-dose-0.1")["planted"] == "en"
     assert only(found.totals, method="semhub", truth="yes", prediction="P2")["models"] == 1
+
+
+def test_a_strength_that_was_not_judged_ends_what_is_found() -> None:
+    """P1 at every angle, P2 at 60 degrees alone: found there, but nothing is known of the stronger 0."""
+
+    def cells(angle: float) -> list[dict[str, object]]:
+        read = [made.verdict("language", "P2", YES)] if angle == 60 else []
+        return [made.verdict("language", "P1", YES), *read]
+
+    found = make(
+        [made.record(f"bent-{a}", 0, "measured", cells(a), angle=float(a)) for a in (0, 60)]
+    ).smallest
+    assert only(found, prediction="P1")["angle"] == 60
+    assert only(found, prediction="P2")["models"] == 0
 
 
 def test_records_are_read_from_the_folder(tmp_path: Path) -> None:

@@ -3,24 +3,22 @@
 Beside a rival stands what it would claim with one of semhub's conditions added: that the effect exceeds the smallest of
 interest for a difference of cosines, the reversal at the last layer for the lens; beside semhub's P2, what it would
 claim without its condition on priors. A P2 that was judged before there was that condition is no claim of semhub's but
-of this one, save where the truth is no: there it can only be too many. failed: what kept a cell of semhub's
+of this one, save where the truth is no: there claims can only be too many. failed: what kept a cell of semhub's
 from a claim. untried: a control that was not run, so that more might have. own: in a cell of P3, `causal.own_shift`, a
-rival's as semhub's. chosen: whether that was also read in layers chosen for it, which old records lack.
+rival's as semhub's. chosen: whether that was also read in layers chosen for it, which old records lack. before:
+a P2 of semhub's that was judged before there was its condition on priors.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from semhub.lab.prove.jobs import PAIRS, WORLD, Record, dose_of
+from semhub.lab.prove.older import before_priors, large_enough, without_priors
 from semhub.lab.prove.rivals import lens_contrast, paper_score, raw_cosine
 from semhub.stats.causal import IN_ITS_OWN, MISSING, own_shift
-from semhub.stats.evidence import ALPHA, BEYOND_PRIOR, REVERSED, SMALLEST_EFFECT
-from semhub.stats.multiplicity import holm
+from semhub.stats.evidence import REVERSED, SMALLEST_EFFECT
 from semhub.stats.verdict import NO_DOMINANT, NOT_SUPPORTED, SUPPORTED, UNTESTABLE
 
 SEMHUB = "semhub"
@@ -29,7 +27,7 @@ OUTSIDE = "outside its world"
 COSINES = (paper_score.NAME, raw_cosine.NAME)
 COLUMNS = (
     "method", "place", "recipe", "angle", "dose", "seed", "n", "spoke", "prediction", "truth", "claimed", "testable",
-    "p", "effect", "first_layer", "last_layer", "own", "chosen", "failed", "untried",
+    "p", "effect", "first_layer", "last_layer", "own", "chosen", "failed", "untried", "before",
 )  # fmt: skip
 
 
@@ -49,14 +47,19 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
         if kind in ("verdicts", "steering", "size"):
             n = int(rest) if kind == "size" else record["n"]
             where = WORLD if kind == "size" else place
-            for one in part["verdicts"]:
-                if not str(one["reason"]).startswith("not run"):
-                    row = {**common, **_place(where, n), **_verdict(one, recipe["truth"], where)}
-                    if not _before_priors(one) or row["truth"] == "no":
-                        yield row
-                    if one["prediction"] == "P2":
-                        allowed = _claimed_with_priors(one, part["verdicts"])
-                        yield {**row, "method": PRIORS_ALLOWED, "claimed": allowed}
+            verdicts = [large_enough(one) for one in part["verdicts"]]
+            before = before_priors(verdicts)
+            for one in verdicts:
+                if str(one["reason"]).startswith("not run"):
+                    continue
+                row = {**common, **_place(where, n), **_verdict(one, recipe["truth"], where)}
+                if one["prediction"] != "P2":
+                    yield row
+                    continue
+                if not before or row["truth"] == "no":
+                    yield {**row, "untried": row["untried"] or before, "before": before}
+                allowed = _verdict(without_priors(one, verdicts), recipe["truth"], where)
+                yield {**row, **allowed, "method": PRIORS_ALLOWED}
         elif kind == "rival":
             for spoke, claim in part.items():
                 cell = cells.get((spoke, claim["prediction"]))
@@ -73,6 +76,7 @@ def claims_of(record: Record) -> Iterator[dict[str, Any]]:
                     "last_layer": claim["layer"],
                     "failed": "",
                     "untried": False,
+                    "before": False,
                 }
                 yield row
                 yield from _stricter(row, cell)
@@ -110,35 +114,8 @@ def _verdict(one: Mapping[str, Any], truth: Mapping[str, str], place: str) -> di
         **_moved(one),
         "failed": _failed(one),
         "untried": any(str(check["detail"]).startswith(MISSING) for check in one["checks"]),
+        "before": False,
     }
-
-
-def _on_priors(check: Mapping[str, Any]) -> bool:
-    return str(check["name"]).endswith(BEYOND_PRIOR)
-
-
-def _before_priors(one: Mapping[str, Any]) -> bool:
-    """Whether this is a P2 that was judged before there was a condition on priors."""
-    return one["prediction"] == "P2" and bool(one["checks"]) and not any(map(_on_priors, one["checks"]))
-
-
-def _claimed_with_priors(one: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a P2 would be claimed without its condition on priors; cells: those that it is corrected with."""
-    if not any(map(_on_priors, one["checks"])):
-        return bool(one["verdict"] == SUPPORTED)
-    others = [check for check in one["checks"] if not _on_priors(check)]
-    if one["verdict"] == UNTESTABLE or one["reason"] == NO_DOMINANT:
-        return False
-    p = [
-        max(check["p"] for check in others if check["p"] is not None) if cell is one else _number(cell["p"])
-        for cell in cells
-    ]
-    adjusted = holm(np.array(p))[next(i for i, cell in enumerate(cells) if cell is one)]
-    return all(check["passed"] is not False for check in others) and bool(adjusted <= ALPHA)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _failed(one: Mapping[str, Any]) -> str:

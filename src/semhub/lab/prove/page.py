@@ -14,7 +14,7 @@ from semhub.lab.prove.rates import P3_STEERABLE
 from semhub.lab.prove.rivals import Rival
 from semhub.lab.prove.tables import Proof
 from semhub.stats.causal import BLIND
-from semhub.stats.evidence import SMALLEST_EFFECT
+from semhub.stats.evidence import SMALLEST_EFFECT, SMALLEST_NAT
 
 Row = Mapping[Any, Any]
 ROUNDING = 1e-9
@@ -51,8 +51,9 @@ alarm in {others}."""
 NEAREST = """## How near the negatives came
 
 The conditions that kept semhub from a false alarm: the fewest that any model failed, and those models which a single
-condition kept from a claim, all others having been tried. Twins are run only where everything else holds, and then
-they decide. The largest effect is a centred score in P1, in nat in P2 and P3.
+condition kept from a claim, all others having been tried (in a model that was judged before P2 had its condition on
+priors that one was not). Twins are run only where everything else holds, and then they decide. The largest effect is a
+centred score in P1, in nat in P2 and P3.
 
 {table}"""
 STEERED = """## What can be steered
@@ -69,9 +70,12 @@ more.
 PRIORS = """
 
 P2's condition on priors (more is read than one pattern of words brings along that is stronger at some positions) was
-added last: {before} models whose answer is yes or measured were judged before. What those claimed stands under
-`{allowed}`, which is P2 without that condition, of all models. Under `{semhub}` finds are of the models that were
-judged by the whole rule; where the answer is no, all count, as the condition can only take claims away."""
+added later: {others} models whose answer is yes or measured were judged before, and {negatives} where it is no. What
+they claimed then stands under `{allowed}`, which is P2 without that condition, of all models. Under `{semhub}` finds
+are of the models that were judged by the whole rule, which are another mixture of recipes than the rivals' (below, a
+dash stands for a P2 that was judged before). Where the answer is no, all count, as the condition can only take claims
+away. P3's smallest effect of interest ({least:g} nat) was added later too and is asked of the intervals that were
+recorded."""
 METHODS = """## The methods
 
 In the micro-world all see the same cases. Elsewhere the rivals see all pairs, as common practice is, and semhub's
@@ -88,7 +92,7 @@ itself, which is true; that this is a shared space is what is false.
 Another method is one file with `NAME`, `PREDICTION`, `SOURCE` and `claims(model, cases) -> Claim`, as those in
 `src/semhub/lab/prove/rivals`: `semhub lab prove --rival mine.py` adds its rows to these tables."""
 BANDS = """The bands of supported verdicts, where layers were planted. With two of four intermediate layers planted,
-every band has one of them in it.
+every band has one of them in it. P2's are of models that were judged by the whole rule.
 
 """
 SIMULATED = """## Interval coverage
@@ -232,17 +236,17 @@ def _zero(nearest: pd.DataFrame) -> str:
 def _priors(claims: pd.DataFrame) -> str:
     """How many models were judged before P2 had its condition on priors."""
     read = claims[(claims["place"] == WORLD) & (claims["prediction"] == "P2")]
-    all_models, whole = (
-        len(
-            read.loc[
-                (read["method"] == method) & (read["truth"] != "no"), ["recipe", "seed"]
-            ].drop_duplicates()
-        )
-        for method in (PRIORS_ALLOWED, SEMHUB)
-    )
-    if all_models == whole:
+    absent = read["truth"] == "no"
+    model = ["recipe", "seed"]
+    every, whole = (read[~absent & (read["method"] == one)] for one in (PRIORS_ALLOWED, SEMHUB))
+    others = len(every[model].drop_duplicates()) - len(whole[model].drop_duplicates())
+    before = read[absent & (read["method"] == SEMHUB) & read["before"]]
+    negatives = len(before[model].drop_duplicates())
+    if not others and not negatives:
         return ""
-    return PRIORS.format(before=all_models - whole, allowed=PRIORS_ALLOWED, semhub=SEMHUB)
+    return PRIORS.format(
+        others=others, negatives=negatives, allowed=PRIORS_ALLOWED, semhub=SEMHUB, least=SMALLEST_NAT
+    )
 
 
 def _nearest(nearest: pd.DataFrame) -> str:

@@ -211,15 +211,17 @@ def _smallest(power: pd.DataFrame, scale: str) -> pd.DataFrame:
     """The weakest hub that is found with a power of 80% or more, as all stronger ones are, by cell and n.
 
     The strongest has the smallest angle, or the largest dose. effect, models: the mean effect of the weakest that is
-    found, and in how many models.
+    found, and in how many models. A strength at which other cells were judged and this one was not is not found.
     """
     rows = []
+    strongest_first = sorted(power[scale].unique(), reverse=scale == "dose")
     for (spoke, prediction, n), part in power.groupby(["spoke", "prediction", "n"], sort=True):
         reached = {scale: math.nan, "effect": math.nan, "models": 0}
-        for row in part.sort_values(scale, ascending=scale == "angle").to_dict("records"):
-            if row["share"] < ENOUGH_POWER:
+        for strength in strongest_first:
+            here = part[part[scale] == strength].to_dict("records")
+            if not here or here[0]["share"] < ENOUGH_POWER:
                 break
-            reached = {scale: row[scale], "effect": row["effect"], "models": row["models"]}
+            reached = {scale: strength, "effect": here[0]["effect"], "models": here[0]["models"]}
         rows.append({"spoke": spoke, "prediction": prediction, "n": n, **reached})
     found = pd.DataFrame(rows, columns=["spoke", "prediction", "n", scale, "effect", "models"])
     if scale == "angle":
