@@ -117,9 +117,9 @@ def test_a_constant_and_a_single_cluster() -> None:
 
 def test_samples_without_a_value_are_left_out() -> None:
     draws = np.concatenate([np.linspace(0, 1, 101)[:, None], [[np.nan]]])
-    low, high = interval_of_draws(draws, 10**6)
+    low, high = interval_of_draws(draws, np.ones(10**6))
     assert (low[0], high[0]) == (pytest.approx(0.025, abs=1e-3), pytest.approx(0.975, abs=1e-3))
-    assert np.isnan(interval_of_draws(np.full((3, 2), np.nan), 10)).all()
+    assert np.isnan(interval_of_draws(np.full((3, 2), np.nan), np.ones(10))).all()
 
 
 @settings(max_examples=25, deadline=None)

@@ -58,15 +58,15 @@ def percentile_levels(n_clusters: float, level: float = LEVEL) -> tuple[float, f
     return low, 1 - low
 
 
-def interval_of_draws(draws: Floats, n_clusters: float, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Bootstrap draws [draw, layer] -> (low [layer], high [layer]). n_clusters: the effective number of them.
+def interval_of_draws(draws: Floats, sizes: Floats | Ints, level: float = LEVEL) -> tuple[Floats, Floats]:
+    """Bootstrap draws [draw, layer] -> (low [layer], high [layer]). sizes [cluster]: as in `effective_clusters`.
 
     Draws without a value (a sample of one pair over and over has no non-pairs) are left out; NaN if none is left.
     """
     draws = draws[np.isfinite(draws).all(axis=1)]
     if not len(draws):
         return np.full(draws.shape[1], np.nan), np.full(draws.shape[1], np.nan)
-    low, high = np.quantile(draws, percentile_levels(n_clusters, level), axis=0)
+    low, high = np.quantile(draws, percentile_levels(effective_clusters(sizes), level), axis=0)
     return low, high
 
 
@@ -97,5 +97,5 @@ def mean_interval(
         return Interval(estimate, nothing, nothing, values.shape[1], n_clusters)
     counts = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_draws).astype(np.float64)
     draws = (counts @ sums.T) / (counts @ sizes)[:, None]
-    low, high = interval_of_draws(draws, effective_clusters(sizes), level)
+    low, high = interval_of_draws(draws, sizes, level)
     return Interval(estimate, low, high, values.shape[1], n_clusters)

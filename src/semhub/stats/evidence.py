@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import stats as distributions
 
-from semhub.stats.bootstrap import Floats, cluster_codes, effective_clusters, interval_of_draws, mean_interval
+from semhub.stats.bootstrap import Floats, cluster_codes, interval_of_draws, mean_interval
 from semhub.stats.permutation import band_p, sign_flips
 from semhub.stats.split import CONFIRM, SELECT, TWINS, choose_band
 from semhub.stats.tables import Cases, VariantTable
@@ -121,7 +121,7 @@ def shared_space(
     assert draws is not None
     sizes = np.bincount(cluster_codes(_cases(confirm, "paper_score_centred", "matched").clusters))
     banded = draws[:, within].mean(axis=1, keepdims=True)
-    low, high = interval_of_draws(banded, effective_clusters(sizes))
+    low, high = interval_of_draws(banded, sizes)
     checks = []
     if shares_words:
         checks.append(Check("beats its permutation null", True, float("nan"), SHARED_WORDS))

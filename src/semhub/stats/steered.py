@@ -12,7 +12,6 @@ from semhub.stats.bootstrap import (
     Floats,
     cluster_codes,
     draw_weights,
-    effective_clusters,
     interval_of_draws,
     mean_interval,
 )
@@ -114,7 +113,7 @@ def _median(values: Floats, clusters: np.ndarray, rng: np.random.Generator, n_dr
         return out
     weights = draw_weights(codes, n_draws, rng)
     draws = np.stack([weighted_medians(one, weights) for one in values], axis=1)
-    low, high = interval_of_draws(draws, effective_clusters(np.bincount(codes)))
+    low, high = interval_of_draws(draws, np.bincount(codes))
     out[:, 1], out[:, 2] = low, high
     return out
 

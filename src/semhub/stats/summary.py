@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from semhub.results import RESULT_SCHEMA
-from semhub.stats.bootstrap import Floats, cluster_codes, effective_clusters, interval_of_draws, mean_interval
+from semhub.stats.bootstrap import Floats, cluster_codes, interval_of_draws, mean_interval
 from semhub.stats.permutation import p_values, sign_flips
 from semhub.stats.split import CONFIRM, SELECT, TWINS
 from semhub.stats.steered import TEXT, is_steered, summarise_steered
@@ -70,8 +70,7 @@ def _estimate(table: VariantTable, measure: str, condition: str, seed: int, n_dr
         low, high, method = found.low, found.high, BOOTSTRAP
         recomputed = table.draws(measure, "bootstrap")
         if recomputed is not None and found.n_clusters > 1:
-            sizes = np.bincount(cluster_codes(cases.clusters))
-            low, high = interval_of_draws(recomputed, effective_clusters(sizes))
+            low, high = interval_of_draws(recomputed, np.bincount(cluster_codes(cases.clusters)))
             method = RECOMPUTED
         frame = _frame(found.estimate, low, high, found.n, found.n_clusters)
     null = _null(table, measure, condition)

@@ -17,14 +17,7 @@ import torch
 
 from semhub.lab.prove.rates import exact_interval
 from semhub.measures.similarity import PairStates, resampled
-from semhub.stats.bootstrap import (
-    Floats,
-    Ints,
-    draw_weights,
-    effective_clusters,
-    interval_of_draws,
-    mean_interval,
-)
+from semhub.stats.bootstrap import Floats, Ints, draw_weights, interval_of_draws, mean_interval
 from semhub.types import Content, Pair
 
 DATA_SETS = 2000
@@ -78,7 +71,7 @@ class States:
         sides = _sides(self.shared, n_sets, codes, rng)
         sides += 3 * np.random.default_rng(1).normal(size=(2, 1, 1, WIDTH))
         draws = resampled(_pair_states(sides), draw_weights(codes, DRAWS, rng))["paper_score_centred"]
-        low, high = interval_of_draws(draws, effective_clusters(np.bincount(codes)))
+        low, high = interval_of_draws(draws, np.bincount(codes))
         return int(((low <= truth) & (truth <= high)).sum())
 
 
